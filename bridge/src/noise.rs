@@ -1,0 +1,86 @@
+//! Variances on the bridge, in torus units (fractions of the modulus, squared).
+
+use crate::{Assumptions, BridgeError, Parameters};
+use bellerophon_schemes::ckks;
+use bellerophon_schemes::security::SecretDistribution;
+use bellerophon_schemes::tfhe;
+
+fn to_torus(parameters: &Parameters, variance: f64) -> f64 {
+    let q = parameters.ring().modulus().value() as f64;
+    variance / (q * q)
+}
+
+/// A fresh encryption of the input.
+#[must_use]
+pub fn fresh(parameters: &Parameters) -> f64 {
+    to_torus(parameters, ckks::noise::fresh_secret(parameters.ckks()))
+}
+
+/// The ring key switch to the small secret.
+#[must_use]
+pub fn ring_switch(parameters: &Parameters) -> f64 {
+    let variance = ckks::noise::key_switch(
+        parameters.ring(),
+        parameters.down_gadget(),
+        parameters.down_sigma(),
+        parameters.ckks().distribution(),
+        parameters.ring().dimension(),
+    );
+    to_torus(parameters, variance)
+}
+
+/// Rounding the words of a sample from `q` to `2^64`: `(1 + n/2) / 12` in units of `2^-64`.
+#[must_use]
+pub fn rescale(dimension: usize) -> f64 {
+    let binary = SecretDistribution::Binary.second_moment();
+    (1.0 + dimension as f64 * binary) / 12.0 * 2f64.powi(-128)
+}
+
+/// All of the way down to a table of polynomial size `2^(log2_modulus - 1)`: ring key switch,
+/// rounding to `2^64`, centred modulus switch.
+#[must_use]
+pub fn to_lwe(parameters: &Parameters, log2_modulus: u32) -> f64 {
+    let n = parameters.lwe_dimension();
+    ring_switch(parameters) + rescale(n) + tfhe::noise::centered_modulus_switch(n, log2_modulus)
+}
+
+/// The noise at the input of bootstrapping key `index` that the bridge adds.
+///
+/// # Errors
+/// [`BridgeError::MissingBootstrapKey`].
+pub fn table_input(parameters: &Parameters, index: usize) -> Result<f64, BridgeError> {
+    Ok(to_lwe(parameters, parameters.bootstrap(index)?.log2_input_modulus()))
+}
+
+/// The noise at the output of bootstrapping key `index`.
+///
+/// # Errors
+/// [`BridgeError::MissingBootstrapKey`].
+pub fn table_output(parameters: &Parameters, index: usize) -> Result<f64, BridgeError> {
+    Ok(tfhe::noise::bootstrap(parameters.bootstrap(index)?))
+}
+
+/// Packing with `levels` merges above each sample. A merge at depth `b` adds one key switch, whose
+/// noise is doubled by each of the `b` merges above: `v (4^levels - 1) / 3`. Before it, the words
+/// are rounded to `q`, and the conservative variant switches from `z` to `s`.
+#[must_use]
+pub fn to_ckks(parameters: &Parameters, levels: u32) -> f64 {
+    let n = parameters.ring().dimension();
+    let switch = |distribution| {
+        ckks::noise::key_switch(
+            parameters.ring(),
+            parameters.up_gadget(),
+            parameters.ckks().sigma(),
+            distribution,
+            n,
+        )
+    };
+    let merges = switch(parameters.ckks().distribution()) * (4f64.powi(levels as i32) - 1.0) / 3.0;
+    let binary = SecretDistribution::Binary;
+    let rounding = (1.0 + n as f64 * binary.second_moment()) / 12.0;
+    let enter = match parameters.assumptions() {
+        Assumptions::Compact => 0.0,
+        Assumptions::Conservative => switch(binary),
+    };
+    to_torus(parameters, merges + rounding + enter)
+}

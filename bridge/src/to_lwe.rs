@@ -1,0 +1,67 @@
+//! Down: from the coefficients of a CKKS ciphertext to LWE samples under the small secret.
+
+use crate::{BridgeError, EvaluationKeys};
+use bellerophon_schemes::ckks::{Ciphertext, Coeffs};
+use bellerophon_schemes::math::{Coeff, Poly};
+use bellerophon_schemes::tfhe::{LweBatch, SwitchedLweBatch};
+
+impl EvaluationKeys {
+    /// Coefficients `positions` of `ciphertext`, as LWE samples modulo `2^log2_modulus` under the
+    /// small secret: one ring key switch for the whole ciphertext, then extraction and the centred
+    /// modulus switch of each sample. A value keeps its amplitude `scale / q`; the noise added is
+    /// [`crate::noise::to_lwe`].
+    ///
+    /// # Errors
+    /// [`BridgeError::Ckks`] for a ciphertext under another secret or of another ring,
+    /// [`BridgeError::Position`] for a coefficient outside the ring.
+    pub fn to_lwe(
+        &self,
+        ciphertext: &Ciphertext<Coeffs>,
+        positions: &[usize],
+        log2_modulus: u32,
+    ) -> Result<SwitchedLweBatch, BridgeError> {
+        let switched = self.down.switch(ciphertext)?;
+        let (n, stride) = (self.parameters.lwe_dimension(), self.parameters.lwe_stride());
+        let samples = extract(&switched, positions, n, stride)?;
+        Ok(samples.switch_modulus(log2_modulus)?)
+    }
+}
+
+/// Sample extraction: coefficients `positions` of `ciphertext` as LWE samples modulo `2^64`, under
+/// the secret whose `dimension` coefficients sit `stride` apart in the ring secret (the others are
+/// zero). The phase is multiplied by `2^64 / q` and rounded ([`crate::noise::rescale`]).
+///
+/// # Errors
+/// [`BridgeError::Position`] for a coefficient outside the ring.
+pub fn extract(
+    ciphertext: &Ciphertext<Coeffs>,
+    positions: &[usize],
+    dimension: usize,
+    stride: usize,
+) -> Result<LweBatch, BridgeError> {
+    let ring = ciphertext.ring().dimension();
+    let (body, mask) = (to_torus(ciphertext.c0()), to_torus(ciphertext.c1()));
+    let mut words = Vec::with_capacity(positions.len() * (dimension + 1));
+    for &position in positions {
+        let &constant =
+            body.get(position).ok_or(BridgeError::Position { position, dimension: ring })?;
+        // coefficient p of c1 t is sum_j t_j c1_(p - j), where c1_(-i) = -c1_(N - i); TFHE's phase
+        // subtracts the mask
+        words.extend((0..dimension).map(|j| {
+            let offset = j * stride;
+            if offset <= position {
+                mask[position - offset].wrapping_neg()
+            } else {
+                mask[ring + position - offset]
+            }
+        }));
+        words.push(constant);
+    }
+    Ok(LweBatch::new(dimension, words, ciphertext.key())?)
+}
+
+/// Residues modulo `q` as torus elements: `round(a 2^64 / q)`.
+fn to_torus(poly: &Poly<Coeff>) -> Vec<u64> {
+    let q = u128::from(poly.modulus().value());
+    poly.values().iter().map(|&a| (((u128::from(a) << 64) + q / 2) / q) as u64).collect()
+}

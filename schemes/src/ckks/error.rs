@@ -1,0 +1,71 @@
+//! What can go wrong in CKKS.
+
+use crate::key_id::KeyMismatch;
+use crate::math::MathError;
+use crate::security::SecurityError;
+use thiserror::Error;
+
+/// Errors of [`crate::ckks`].
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum CkksError {
+    /// A modulus, ring or polynomial is not as it must be.
+    #[error(transparent)]
+    Math(#[from] MathError),
+    /// The operand is under another secret.
+    #[error(transparent)]
+    Key(#[from] KeyMismatch),
+    /// A parameter set or key is below its security level.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
+    /// Two operands have different scales.
+    #[error("scales {left} and {right} differ: operands of a sum need the same scale")]
+    ScaleMismatch {
+        /// Scale of the left operand.
+        left: f64,
+        /// Scale of the right operand.
+        right: f64,
+    },
+    /// A scale is not a positive finite number.
+    #[error("scale {scale} is not a positive finite number")]
+    InvalidScale {
+        /// The scale given.
+        scale: f64,
+    },
+    /// More values than the packing holds.
+    #[error("{found} values were given, at most {capacity} fit")]
+    TooManyValues {
+        /// How many fit.
+        capacity: usize,
+        /// How many were given.
+        found: usize,
+    },
+    /// A value times its scale is outside the modulus.
+    #[error("value {index} times scale {scale} does not fit the modulus: use a smaller scale")]
+    ValueRange {
+        /// Which value.
+        index: usize,
+        /// The scale.
+        scale: f64,
+    },
+    /// A gadget that the modulus cannot hold.
+    #[error(
+        "a gadget of {levels} digits of {base_log} bits does not fit a modulus of {modulus_bits} bits"
+    )]
+    Gadget {
+        /// Bits per digit.
+        base_log: u32,
+        /// Number of digits.
+        levels: u32,
+        /// Bits of the modulus.
+        modulus_bits: u32,
+    },
+    /// The standard deviation of the noise is not usable.
+    #[error(
+        "noise of standard deviation {sigma} is not usable: it must be positive and below q/16"
+    )]
+    Noise {
+        /// The standard deviation, in units of 1.
+        sigma: f64,
+    },
+}

@@ -1,0 +1,72 @@
+//! Key generation.
+
+use super::{
+    CkksError, Gadget, Parameters, PublicKey, SecretKey, SeededGaloisKey, SeededSwitchingKey,
+};
+use crate::math::sampling;
+use rand::CryptoRng;
+
+/// Makes keys with the noise of its parameters.
+#[derive(Debug, Clone)]
+pub struct KeyGenerator {
+    parameters: Parameters,
+}
+
+impl KeyGenerator {
+    /// A generator for `parameters`.
+    #[must_use]
+    pub fn new(parameters: &Parameters) -> Self {
+        Self { parameters: parameters.clone() }
+    }
+
+    /// A fresh secret.
+    ///
+    /// # Errors
+    /// As [`SecretKey::generate`].
+    pub fn secret_key(&self, rng: &mut impl CryptoRng) -> Result<SecretKey, CkksError> {
+        SecretKey::generate(&self.parameters, rng)
+    }
+
+    /// The public key of `secret`.
+    ///
+    /// # Errors
+    /// [`CkksError::Math`] where the secret is of another ring.
+    pub fn public_key(
+        &self,
+        secret: &SecretKey,
+        rng: &mut impl CryptoRng,
+    ) -> Result<PublicKey, CkksError> {
+        let p1 = sampling::uniform(self.parameters.ring(), rng);
+        let mut p0 = sampling::gaussian(self.parameters.ring(), self.parameters.sigma(), rng);
+        p0.sub_assign(&secret.times(&p1)?)?;
+        Ok(PublicKey { p0: p0.into_ntt(), p1: p1.into_ntt(), key: secret.id() })
+    }
+
+    /// The key that switches from `source` to `target`, a secret of these parameters.
+    ///
+    /// # Errors
+    /// As [`SeededSwitchingKey::generate`].
+    pub fn switching_key(
+        &self,
+        source: &SecretKey,
+        target: &SecretKey,
+        gadget: Gadget,
+        rng: &mut impl CryptoRng,
+    ) -> Result<SeededSwitchingKey, CkksError> {
+        SeededSwitchingKey::generate(source, target, gadget, self.parameters.sigma(), rng)
+    }
+
+    /// The key of the automorphism `X -> X^element` of `secret`.
+    ///
+    /// # Errors
+    /// As [`SeededGaloisKey::generate`].
+    pub fn galois_key(
+        &self,
+        secret: &SecretKey,
+        element: usize,
+        gadget: Gadget,
+        rng: &mut impl CryptoRng,
+    ) -> Result<SeededGaloisKey, CkksError> {
+        SeededGaloisKey::generate(secret, element, gadget, self.parameters.sigma(), rng)
+    }
+}

@@ -1,0 +1,131 @@
+//! Secret and public keys.
+
+use super::{CkksError, Parameters};
+use crate::key_id::KeyId;
+use crate::math::{Coeff, MathError, Ntt, Poly, Ring, sampling};
+use crate::security::{LweInstance, SecretDistribution};
+use rand::CryptoRng;
+use std::fmt;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A ring secret `s(X)`; wiped from memory when dropped, never printed, never serialized.
+pub struct SecretKey {
+    coefficients: Zeroizing<Vec<i64>>,
+    ntt: Poly<Ntt>,
+    distribution: SecretDistribution,
+    unknowns: usize,
+    id: KeyId,
+}
+
+impl SecretKey {
+    /// A fresh secret of the parameters' distribution.
+    ///
+    /// # Errors
+    /// [`CkksError::Math`], which cannot occur for parameters that were built.
+    pub fn generate(parameters: &Parameters, rng: &mut impl CryptoRng) -> Result<Self, CkksError> {
+        let n = parameters.ring().dimension();
+        let coefficients = match parameters.distribution() {
+            SecretDistribution::Binary => sampling::binary(n, rng),
+            SecretDistribution::Ternary => sampling::ternary(n, rng),
+        };
+        let id = KeyId::random(rng);
+        Self::from_coefficients(parameters.ring(), coefficients, parameters.distribution(), n, id)
+    }
+
+    /// A secret with given coefficients, `unknowns` of which an attacker does not know: the full
+    /// dimension for a secret shared with another scheme, less for a *partial* secret whose other
+    /// coefficients are zero (Bergerat et al., ePrint 2023/979).
+    ///
+    /// # Errors
+    /// [`CkksError::Math`] where there are not `N` coefficients.
+    pub fn from_coefficients(
+        ring: &Ring,
+        coefficients: Zeroizing<Vec<i64>>,
+        distribution: SecretDistribution,
+        unknowns: usize,
+        id: KeyId,
+    ) -> Result<Self, CkksError> {
+        if coefficients.len() != ring.dimension() {
+            let (expected, found) = (ring.dimension(), coefficients.len());
+            return Err(MathError::Length { expected, found }.into());
+        }
+        let ntt = Poly::from_signed(ring, &coefficients)?.into_ntt();
+        Ok(Self { coefficients, ntt, distribution, unknowns, id })
+    }
+
+    /// The id of this secret.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The ring.
+    #[must_use]
+    pub fn ring(&self) -> &Ring {
+        self.ntt.ring()
+    }
+
+    /// The secret coefficients; whoever calls this keeps them secret.
+    #[must_use]
+    pub fn coefficients(&self) -> &[i64] {
+        &self.coefficients
+    }
+
+    pub(super) fn ntt(&self) -> &Poly<Ntt> {
+        &self.ntt
+    }
+
+    /// The distribution of the unknown coefficients.
+    #[must_use]
+    pub fn distribution(&self) -> SecretDistribution {
+        self.distribution
+    }
+
+    /// The LWE instance that an encryption under this secret is, with noise of standard deviation
+    /// `sigma` in units of 1.
+    #[must_use]
+    pub fn instance(&self, sigma: f64) -> LweInstance {
+        let log2_modulus = self.ring().modulus().log2();
+        LweInstance {
+            dimension: self.unknowns,
+            log2_modulus,
+            log2_std: sigma.log2() - log2_modulus,
+            distribution: self.distribution,
+        }
+    }
+
+    /// `mask * s`.
+    pub(super) fn times(&self, mask: &Poly<Coeff>) -> Result<Poly<Coeff>, CkksError> {
+        let mut product = Poly::<Ntt>::zero(self.ring());
+        product.add_product(&mask.clone().into_ntt(), &self.ntt)?;
+        Ok(product.into_coeff())
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.ntt.zeroize(); // the coefficients wipe themselves
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// An encryption of zero under the secret, `p0 + p1 s = e`, with which anyone can encrypt.
+#[derive(Debug, Clone)]
+pub struct PublicKey {
+    pub(super) p0: Poly<Ntt>,
+    pub(super) p1: Poly<Ntt>,
+    pub(super) key: KeyId,
+}
+
+impl PublicKey {
+    /// The secret that opens what this key encrypts.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+}
