@@ -1,0 +1,5 @@
+//! Labelled images from files.
+
+pub mod idx;
+
+pub use idx::{DataError, LabelledImages, Split};

@@ -1,0 +1,3 @@
+pub mod compile;
+pub mod data;
+pub mod model;
