@@ -1,3 +1,29 @@
+//! Bellerophon runs a trained CNN on encrypted images with **exact** ReLU and max-pool.
+//!
+//! Arithmetic runs in CKKS, comparisons in TFHE, and a CHIMERA-style bridge carries values between
+//! them (crates `bellerophon-schemes` and `bellerophon-bridge`). This crate brings in the network:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`model`] | reads a network from ONNX, evaluates and calibrates it in the clear |
+//! | [`compile`] | turns it into a flat [`compile::Program`] of steps for given parameters |
+//! | [`run`] | walks the steps on ciphertexts, in simulation with noise, or in the clear |
+//! | [`client`] | holds the secrets: makes keys, encrypts images, opens results |
+//! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
+//! | [`message`] | what passes between the two |
+//! | [`report`] | predicted and measured noise |
+//! | [`data`] | labelled images from files |
+//!
+//! Assumptions of security, beyond LWE and ring LWE at 128 bits: circular security of the key cycle
+//! between the schemes and, unless [`bellerophon_bridge::Assumptions::Conservative`] is chosen, the
+//! partial and the shared secret. Decrypted results carry noise that depends on the secret: who
+//! passes them on should round them first (Li and Micciancio, ePrint 2020/1533).
+
+pub mod client;
 pub mod compile;
 pub mod data;
+pub mod message;
 pub mod model;
+pub mod report;
+pub mod run;
+pub mod server;

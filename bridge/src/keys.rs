@@ -61,7 +61,7 @@ impl SecretKeys {
 }
 
 /// The ring secret `sum_i secret_i X^(i stride)` with the id of `secret`.
-fn embed(
+pub(crate) fn embed(
     parameters: &Parameters,
     secret: &LweSecretKey,
     stride: usize,
@@ -176,17 +176,20 @@ impl Conformant<Parameters> for SeededEvaluationKeys {
         let ckks = parameters.ckks();
         self.down.conforms(ckks)?;
         same("gadget of the ring switch", self.down.gadget(), parameters.down_gadget())?;
+        same_instance("ring switch", self.down.instance(), parameters.down_instance())?;
         let conservative = parameters.assumptions() == Assumptions::Conservative;
         same("presence of a switch from the GLWE secret", self.enter.is_some(), conservative)?;
         if let Some(key) = &self.enter {
             key.conforms(ckks)?;
             same("gadget", key.gadget(), parameters.up_gadget())?;
+            same_instance("switch from the GLWE secret", key.instance(), ckks.instance())?;
         }
         let found: Vec<usize> = self.packing.iter().map(SeededGaloisKey::element).collect();
         same("Galois elements", found, packing_elements(parameters).collect())?;
         for key in &self.packing {
             key.conforms(ckks)?;
             same("gadget", key.switching_key().gadget(), parameters.up_gadget())?;
+            same_instance("packing key", key.switching_key().instance(), ckks.instance())?;
         }
         let count = parameters.bootstraps().len();
         same("number of bootstrapping keys", self.bootstraps.len(), count)?;
@@ -202,7 +205,8 @@ impl SeededEvaluationKeys {
         let ring = self.down.source();
         let glwe = self.enter.as_ref().map_or(ring, SeededSwitchingKey::source);
         for key in &self.packing {
-            same("secret of a packing key", key.switching_key().target(), ring)?;
+            same("source of a packing key", key.switching_key().source(), ring)?;
+            same("target of a packing key", key.switching_key().target(), ring)?;
         }
         if let Some(enter) = &self.enter {
             same("target of the switch from the GLWE secret", enter.target(), ring)?;
@@ -220,6 +224,17 @@ fn same<T: PartialEq + std::fmt::Debug>(name: &str, found: T, expected: T) -> Re
         return Ok(());
     }
     Err(format!("{name}: {found:?} where {expected:?} is needed"))
+}
+
+/// Compares what a key says of its security with what the parameters ask for; the noise was
+/// converted between units, which rounds.
+fn same_instance(name: &str, found: LweInstance, expected: LweInstance) -> Result<(), String> {
+    let rounded = (found.log2_std - expected.log2_std).abs() < 1e-9;
+    same(name, LweInstance { log2_std: expected.log2_std, ..found }, expected)?;
+    if rounded {
+        return Ok(());
+    }
+    same(name, found.log2_std, expected.log2_std)
 }
 
 /// All keys that the server needs, ready for use; public.

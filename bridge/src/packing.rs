@@ -42,7 +42,7 @@ pub fn levels(positions: &[usize], dimension: usize) -> Result<u32, BridgeError>
         low.sort_unstable();
         low.windows(2).all(|pair| pair[0] != pair[1])
     };
-    let all = dimension.ilog2();
+    let all = dimension.checked_ilog2().unwrap_or(0);
     Ok((0..all).find(distinct).unwrap_or(all))
 }
 

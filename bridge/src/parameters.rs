@@ -222,7 +222,7 @@ impl Parameters {
         self.bootstraps.get(index).ok_or(BridgeError::MissingBootstrapKey { index, count })
     }
 
-    fn down_instance(&self) -> LweInstance {
+    pub(crate) fn down_instance(&self) -> LweInstance {
         LweInstance {
             dimension: self.lwe_dimension(),
             log2_modulus: self.ring().modulus().log2(),

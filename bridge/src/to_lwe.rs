@@ -32,7 +32,8 @@ impl EvaluationKeys {
 /// zero). The phase is multiplied by `2^64 / q` and rounded ([`crate::noise::rescale`]).
 ///
 /// # Errors
-/// [`BridgeError::Position`] for a coefficient outside the ring.
+/// [`BridgeError::Position`] for a coefficient outside the ring, [`BridgeError::Dimension`] where so
+/// many coefficients so far apart do not fit the ring.
 pub fn extract(
     ciphertext: &Ciphertext<Coeffs>,
     positions: &[usize],
@@ -40,6 +41,11 @@ pub fn extract(
     stride: usize,
 ) -> Result<LweBatch, BridgeError> {
     let ring = ciphertext.ring().dimension();
+    let fitting = ring.div_ceil(stride.max(1));
+    if dimension > fitting {
+        let name = "dimension of the extracted samples";
+        return Err(BridgeError::Dimension { name, expected: fitting, found: dimension });
+    }
     let (body, mask) = (to_torus(ciphertext.c0()), to_torus(ciphertext.c1()));
     let mut words = Vec::with_capacity(positions.len() * (dimension + 1));
     for &position in positions {

@@ -16,5 +16,7 @@ pub mod key_id;
 pub mod math;
 pub mod security;
 pub mod tfhe;
-
 pub mod wire;
+
+#[cfg(test)]
+mod statistics;

@@ -74,6 +74,11 @@ impl Calibration {
         self.samples
     }
 
+    /// The number of nodes of the graph it was made with.
+    pub fn nodes(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// The range of a node's values; `None` if the graph had no such node.
     pub fn range(&self, id: NodeId) -> Option<Range> {
         self.ranges.get(id.index()).copied()

@@ -132,7 +132,7 @@ pub struct SwitchingKey {
     target: KeyId,
     ring: Ring,
     /// `[row][body, mask]` with `body + mask t = g_r s + e`.
-    rows: Vec<[Poly<Ntt>; 2]>,
+    pub(super) rows: Vec<[Poly<Ntt>; 2]>,
 }
 
 impl SwitchingKey {

@@ -29,3 +29,6 @@ pub use keygen::KeyGenerator;
 pub use keys::{PublicKey, SecretKey};
 pub use parameters::{Parameters, ParametersLiteral};
 pub use plaintext::{Coeffs, Packing, Plaintext, Scale, Slots};
+
+#[cfg(test)]
+mod tests;

@@ -123,9 +123,8 @@ impl Plaintext<Coeffs> {
             if exponent >= 2 * n {
                 return Err(MathError::Length { expected: 2 * n, found: exponent }.into());
             }
-            let signed = if exponent < n { coefficient } else { -coefficient };
-            let value = &mut values[exponent % n];
-            *value = q.add(*value, q.from_signed(signed));
+            let (value, term) = (&mut values[exponent % n], q.from_signed(coefficient));
+            *value = if exponent < n { q.add(*value, term) } else { q.sub(*value, term) };
         }
         Ok(Self::new(Poly::from_values(ring, values)?, scale))
     }

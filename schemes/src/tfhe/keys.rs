@@ -45,13 +45,11 @@ impl LweSecretKey {
     /// The phase `b - <a, s>` of a sample (`dimension` mask words, then the body) modulo `2^64`.
     #[must_use]
     pub fn phase(&self, sample: &[u64]) -> u64 {
-        debug_assert_eq!(sample.len(), self.bits.len() + 1);
-        let (mask, body) = sample.split_at(self.bits.len());
-        let product = mask
-            .iter()
+        let Some((body, mask)) = sample.split_last() else { return 0 };
+        debug_assert_eq!(mask.len(), self.bits.len());
+        mask.iter()
             .zip(self.bits.iter())
-            .fold(0u64, |sum, (&a, &bit)| sum.wrapping_add(a.wrapping_mul(bit)));
-        body.first().map_or(0, |b| b.wrapping_sub(product))
+            .fold(*body, |phase, (&a, &bit)| phase.wrapping_sub(a.wrapping_mul(bit)))
     }
 
     /// The LWE instance that a sample under this secret with this noise (torus units) is.

@@ -18,3 +18,6 @@ pub use keys::LweSecretKey;
 pub use lut::LookupTable;
 pub use lwe::{LweBatch, SwitchedLweBatch};
 pub use parameters::BootstrapParameters;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! The compiled form of a network: a flat list of steps over registers.
+//!
+//! A register holds ring values (CKKS ciphertexts, values in coefficients), LWE samples on their way
+//! to a table, or samples from a table. Values are torus phases; a register's *amplitude* says how
+//! many turns stand for one unit of the network's real value. Nothing is left to choose: levels,
+//! amplitudes, tables and layouts are all written down here.
+
+use bellerophon_bridge::{self as bridge, packing};
+use bellerophon_schemes::tfhe::lut::negacyclic;
+use bellerophon_schemes::wire::{Conformant, Wire};
+use serde::{Deserialize, Serialize};
+
+/// One coefficient of one ciphertext of a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Index of the ciphertext in its register.
+    pub ciphertext: usize,
+    /// Index of the coefficient.
+    pub coefficient: usize,
+}
+
+/// The number of a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Register(pub usize);
+
+/// A real function that a table evaluates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Function {
+    /// `|x|`, on the whole torus: the triangle `|x| - 1/4` is negacyclic.
+    Absolute,
+    /// `max(x, 0)`, on half the torus.
+    Relu,
+}
+
+/// A look-up table of a real function between two amplitudes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// What it evaluates.
+    pub function: Function,
+    /// First phase (turns) of the window of width 1/2 on which it does; beyond, the table continues
+    /// negacyclically.
+    pub start: f64,
+    /// Turns per unit at its input.
+    pub input: f64,
+    /// Turns per unit at its output.
+    pub output: f64,
+}
+
+impl Table {
+    /// The phase that comes out where `phase` goes in.
+    #[must_use]
+    pub fn evaluate(&self, phase: f64) -> f64 {
+        negacyclic(phase, self.start, |phase| self.inside_window(phase))
+    }
+
+    /// The table within its window.
+    #[must_use]
+    pub fn inside_window(&self, phase: f64) -> f64 {
+        let value = phase / self.input;
+        match self.function {
+            Function::Absolute => value.abs() * self.output - self.offset(),
+            Function::Relu => value.max(0.0) * self.output,
+        }
+    }
+
+    /// What must be added to the output for the function's value: the triangle's quarter turn.
+    #[must_use]
+    pub fn offset(&self) -> f64 {
+        match self.function {
+            Function::Absolute => self.output / (4.0 * self.input),
+            Function::Relu => 0.0,
+        }
+    }
+}
+
+/// `sum_e coefficient_e X^e` times input ciphertext `input`; exponents count modulo `2N`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// Index of the ciphertext in the input register.
+    pub input: usize,
+    /// `(exponent, integer weight)`.
+    pub weights: Vec<(usize, i64)>,
+}
+
+/// One output ciphertext of a linear map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinearOutput {
+    /// The products that are summed.
+    pub terms: Vec<Term>,
+    /// The coefficients that hold values; all others are junk.
+    pub coefficients: Vec<usize>,
+    /// Turns added to each of `coefficients`.
+    pub biases: Vec<f64>,
+}
+
+/// Plaintext polynomials times ciphertexts, summed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinearMap {
+    /// One per output ciphertext.
+    pub outputs: Vec<LinearOutput>,
+    /// The integer weights stand for real weights times this: the amplitude grows by it.
+    pub scale: f64,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Ring to ring, in CKKS.
+    Linear(LinearMap),
+    /// Ring to LWE samples modulo `2N` of table key `key`, on the bridge.
+    ToLwe {
+        /// The coefficients to extract, in order.
+        places: Vec<Place>,
+        /// Which bootstrapping key they are for.
+        key: usize,
+    },
+    /// LWE samples to LWE samples through a table, in TFHE.
+    Lut {
+        /// The table.
+        table: Table,
+        /// Which bootstrapping key evaluates it.
+        key: usize,
+    },
+    /// LWE samples to ring, on the bridge.
+    ToCkks {
+        /// Where each sample goes.
+        places: Vec<Place>,
+        /// The number of ciphertexts.
+        ciphertexts: usize,
+        /// Whether all other coefficients become zero: only where the places need every merge of
+        /// the packing.
+        zeroed: bool,
+    },
+    /// The sum of two ring registers.
+    Add,
+}
+
+/// One step of a program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The layer and stage it belongs to, for people.
+    pub stage: String,
+    /// What it does.
+    pub operation: Operation,
+    /// The registers it reads.
+    pub inputs: Vec<Register>,
+    /// The register it writes, once.
+    pub output: Register,
+    /// Turns per unit of the output's values.
+    pub amplitude: f64,
+}
+
+/// A compiled network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The parameters it was compiled for.
+    pub parameters: bridge::ParametersLiteral,
+    /// Where each element of the input goes.
+    pub input: Vec<Place>,
+    /// Turns per unit of the input.
+    pub input_amplitude: f64,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// Where each element of the output is, in the last step's register.
+    pub output: Vec<Place>,
+}
+
+impl Program {
+    /// The number of bootstrappings.
+    #[must_use]
+    pub fn bootstraps(&self) -> usize {
+        (0..self.parameters.bootstraps.len()).map(|key| self.bootstraps_with(key)).sum()
+    }
+
+    /// The number of bootstrappings with table key `wanted`.
+    #[must_use]
+    pub fn bootstraps_with(&self, wanted: usize) -> usize {
+        self.steps.iter().map(|step| step.bootstraps(wanted)).sum()
+    }
+
+    /// The number of input ciphertexts.
+    #[must_use]
+    pub fn input_ciphertexts(&self) -> usize {
+        ciphertexts(&self.input)
+    }
+
+    /// The register of the input.
+    #[must_use]
+    pub fn input_register(&self) -> Register {
+        Register(0)
+    }
+
+    /// Turns per unit of the output.
+    #[must_use]
+    pub fn output_amplitude(&self) -> f64 {
+        self.steps.last().map_or(self.input_amplitude, |step| step.amplitude)
+    }
+
+    /// The register of the output.
+    #[must_use]
+    pub fn output_register(&self) -> Register {
+        self.steps.last().map_or(self.input_register(), |step| step.output)
+    }
+}
+
+impl Step {
+    /// The number of samples that this step sends through table key `wanted`.
+    #[must_use]
+    pub fn bootstraps(&self, wanted: usize) -> usize {
+        match &self.operation {
+            Operation::ToLwe { places, key } if *key == wanted => places.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Step {
+    fn conforms(&self, dimension: usize) -> Result<(), String> {
+        let Operation::ToCkks { places, zeroed: true, .. } = &self.operation else {
+            return Ok(());
+        };
+        let targets: Vec<usize> = places.iter().map(|place| place.coefficient).collect();
+        let levels = packing::levels(&targets, dimension).map_err(|error| error.to_string())?;
+        if levels == dimension.ilog2() {
+            return Ok(());
+        }
+        Err(format!("{}: {levels} merges do not zero the other coefficients", self.stage))
+    }
+}
+
+/// How many ciphertexts the places span.
+#[must_use]
+pub fn ciphertexts(places: &[Place]) -> usize {
+    places.iter().map(|place| place.ciphertext + 1).max().unwrap_or(0)
+}
+
+impl Wire for Program {
+    const KIND: u16 = 4;
+    const NAME: &'static str = "program";
+}
+
+impl Conformant<bridge::Parameters> for Program {
+    fn conforms(&self, parameters: &bridge::Parameters) -> Result<(), String> {
+        if self.parameters != *parameters.literal() {
+            return Err("it was compiled for other parameters".to_owned());
+        }
+        let dimension = parameters.ring().dimension();
+        let inside = |place: &Place| place.coefficient < dimension;
+        if !self.input.iter().chain(&self.output).all(inside) {
+            return Err(format!("a place is outside the ring of dimension {dimension}"));
+        }
+        self.steps.iter().try_for_each(|step| step.conforms(dimension))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triangle_is_absolute_value_on_the_whole_torus() {
+        let table = Table { function: Function::Absolute, start: -0.25, input: 0.1, output: 0.01 };
+        for i in -499..500 {
+            let phase = f64::from(i) / 1000.0;
+            let value = (table.evaluate(phase) + table.offset()) / table.output;
+            assert!((value - (phase / table.input).abs()).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn relu_is_exact_in_its_window_and_negacyclic_beyond() {
+        let table = Table { function: Function::Relu, start: -0.2, input: 0.05, output: 0.001 };
+        for i in -200..300 {
+            let phase = f64::from(i) / 1000.0;
+            let expected = (phase / table.input).max(0.0) * table.output;
+            assert!((table.evaluate(phase) - expected).abs() < 1e-12);
+            assert!((table.evaluate(phase + 0.5) + expected).abs() < 1e-12);
+        }
+    }
+}

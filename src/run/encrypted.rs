@@ -1,0 +1,190 @@
+//! The program on ciphertexts, with evaluation keys alone.
+
+use super::backend::Backend;
+use crate::compile::program::{LinearOutput, Term};
+use crate::compile::{LinearMap, Place, Table};
+use bellerophon_bridge::{Amplitude, BridgeError, EvaluationKeys};
+use bellerophon_schemes::ckks::{
+    Ciphertext, CkksError, Coeffs, Encoder, Evaluator, Plaintext, Scale,
+};
+use bellerophon_schemes::tfhe::{LookupTable, LweBatch, SwitchedLweBatch, TfheError};
+use rayon::prelude::*;
+use thiserror::Error;
+
+/// Why an encrypted step failed.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// On the bridge or in one of the schemes.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// The program reads a ciphertext that its register does not have.
+    #[error("ciphertext {index} does not exist in a register of {count}")]
+    MissingCiphertext {
+        /// The index asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+impl From<CkksError> for RunError {
+    fn from(error: CkksError) -> Self {
+        Self::Bridge(error.into())
+    }
+}
+
+impl From<TfheError> for RunError {
+    fn from(error: TfheError) -> Self {
+        Self::Bridge(error.into())
+    }
+}
+
+/// Told how many bootstrappings have just finished, from any thread.
+pub type Progress<'a> = &'a (dyn Fn(usize) + Sync);
+
+/// The encrypted backend.
+pub struct Encrypted<'a> {
+    keys: &'a EvaluationKeys,
+    evaluator: Evaluator,
+    encoder: &'a Encoder,
+    progress: Progress<'a>,
+}
+
+impl<'a> Encrypted<'a> {
+    /// A backend with these keys.
+    #[must_use]
+    pub fn new(keys: &'a EvaluationKeys, encoder: &'a Encoder, progress: Progress<'a>) -> Self {
+        let evaluator = Evaluator::new(keys.parameters().ring());
+        Self { keys, evaluator, encoder, progress }
+    }
+
+    fn linear_output(
+        &self,
+        output: &LinearOutput,
+        scale: f64,
+        inputs: &[Ciphertext<Coeffs>],
+        amplitude: f64,
+    ) -> Result<Ciphertext<Coeffs>, RunError> {
+        let ring = self.keys.parameters().ring();
+        let plaintext = |term: &Term| {
+            let weights = Plaintext::from_terms(ring, &term.weights, Scale::new(scale)?)?;
+            Ok((ciphertext(inputs, term.input)?, weights))
+        };
+        let plaintexts =
+            output.terms.iter().map(plaintext).collect::<Result<Vec<_>, RunError>>()?;
+        let terms: Vec<_> = plaintexts.iter().map(|(c, p)| (*c, p)).collect();
+        let mut sum = self.evaluator.linear_combination(&terms)?;
+        let mut biases = vec![0.0; ring.dimension()];
+        for (&coefficient, &bias) in output.coefficients.iter().zip(&output.biases) {
+            if let Some(slot) = biases.get_mut(coefficient) {
+                *slot = (bias - bias.round()) / amplitude; // turns to units, within one turn
+            }
+        }
+        let biases = self.encoder.encode_coefficients(&biases, sum.scale())?;
+        self.evaluator.add_plain_assign(&mut sum, &biases)?;
+        Ok(sum)
+    }
+}
+
+fn ciphertext(
+    inputs: &[Ciphertext<Coeffs>],
+    index: usize,
+) -> Result<&Ciphertext<Coeffs>, RunError> {
+    inputs.get(index).ok_or(RunError::MissingCiphertext { index, count: inputs.len() })
+}
+
+/// The coefficients of the places in each ciphertext; places are sorted by ciphertext.
+fn by_ciphertext(places: &[Place]) -> Vec<(usize, Vec<usize>)> {
+    places
+        .chunk_by(|a, b| a.ciphertext == b.ciphertext)
+        .map(|chunk| (chunk[0].ciphertext, chunk.iter().map(|p| p.coefficient).collect()))
+        .collect()
+}
+
+impl Backend for Encrypted<'_> {
+    type Ring = Ciphertext<Coeffs>;
+    type Switched = SwitchedLweBatch;
+    type Samples = LweBatch;
+    type Error = RunError;
+
+    fn linear(
+        &self,
+        map: &LinearMap,
+        inputs: &[Self::Ring],
+        amplitude: f64,
+    ) -> Result<Vec<Self::Ring>, RunError> {
+        let outputs = map.outputs.par_iter();
+        outputs.map(|output| self.linear_output(output, map.scale, inputs, amplitude)).collect()
+    }
+
+    fn to_lwe(
+        &self,
+        inputs: &[Self::Ring],
+        places: &[Place],
+        key: usize,
+    ) -> Result<SwitchedLweBatch, RunError> {
+        let bootstrap = self.keys.parameters().bootstrap(key)?;
+        let log2_modulus = bootstrap.log2_input_modulus();
+        let batches = by_ciphertext(places)
+            .par_iter()
+            .map(|(index, coefficients)| {
+                Ok(self.keys.to_lwe(ciphertext(inputs, *index)?, coefficients, log2_modulus)?)
+            })
+            .collect::<Result<Vec<_>, RunError>>()?;
+        let words = batches.iter().flat_map(|batch| batch.words().iter().copied()).collect();
+        let id = self.keys.bootstrap(key)?.input();
+        Ok(SwitchedLweBatch::new(bootstrap.lwe_dimension(), log2_modulus, words, id)?)
+    }
+
+    fn look_up(
+        &self,
+        inputs: &SwitchedLweBatch,
+        table: &Table,
+        key: usize,
+    ) -> Result<LweBatch, RunError> {
+        let bootstrap = self.keys.bootstrap(key)?;
+        let size = bootstrap.parameters().polynomial_size();
+        let table = LookupTable::new(size, table.start, |phase| table.inside_window(phase))?;
+        Ok(bootstrap.bootstrap(inputs, &table, self.progress)?)
+    }
+
+    fn to_ckks(
+        &self,
+        inputs: &LweBatch,
+        places: &[Place],
+        _: usize,
+        _: bool, // the places decide, see `Program::conforms`
+        amplitude: f64,
+    ) -> Result<Vec<Self::Ring>, RunError> {
+        let mut start = 0;
+        let ranges: Vec<_> = by_ciphertext(places)
+            .into_iter()
+            .map(|(_, coefficients)| {
+                let range = start..start + coefficients.len();
+                start = range.end;
+                (range, coefficients)
+            })
+            .collect();
+        let pack = |(range, coefficients): &(std::ops::Range<usize>, Vec<usize>)| {
+            let amplitude = Amplitude::new(amplitude);
+            Ok(self.keys.to_ckks(inputs, range.clone(), coefficients, amplitude)?)
+        };
+        ranges.par_iter().map(pack).collect()
+    }
+
+    fn add(
+        &self,
+        left: &[Self::Ring],
+        right: &[Self::Ring],
+        amplitude: f64,
+    ) -> Result<Vec<Self::Ring>, RunError> {
+        let scale = Amplitude::new(amplitude).to_scale(self.keys.parameters().ring().modulus())?;
+        let sum = |(left, right): (&Self::Ring, &Self::Ring)| {
+            let mut sum = left.clone();
+            self.evaluator.add_assign(&mut sum, right)?;
+            Ok(sum.with_scale(scale))
+        };
+        left.iter().zip(right).map(sum).collect()
+    }
+}

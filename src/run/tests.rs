@@ -1,0 +1,3 @@
+//! The three backends against the plain network.
+
+use super::*;
