@@ -236,14 +236,14 @@ def centred(logits):
 
 def loss_of(model, x, y, steadiness, options):
     """Cross-entropy of the noisy logits, and the variance that the noise causes in them: per
-    image brought to sigma = 2^-6.5, relative to the mean square of the exact logits, both without their mean."""
+    image brought to sigma = 2^-6.5, relative to the square of its exact logits, both without what they share."""
     sigma = 2.0 ** (options.low_noise + torch.rand(len(x)) * (options.high_noise - options.low_noise))
     noisy = table_forward(model, x, Tables(sigma))
     loss = F.cross_entropy(noisy, y)
     if steadiness:
         exact = centred(model(x))
-        moved = ((centred(noisy) - exact) * (2.0**-6.5 / sigma).unsqueeze(1)).square().mean()
-        loss = loss + steadiness * moved / exact.square().mean()
+        moved = ((centred(noisy) - exact) * (2.0**-6.5 / sigma).unsqueeze(1)).square().sum(1)
+        loss = loss + steadiness * (moved / exact.square().sum(1)).mean()
     return loss
 
 
@@ -370,7 +370,7 @@ def arguments():
     p.add_argument("--lr", type=float, default=4e-3)
     p.add_argument("--steady-epochs", type=int, default=12, help="of the second cycle")
     p.add_argument("--steady-lr", type=float, default=1e-3)
-    p.add_argument("--steadiness", type=float, default=4.0, help="weight of the logit noise in the second cycle")
+    p.add_argument("--steadiness", type=float, default=2.0, help="weight of the logit noise in the second cycle")
     p.add_argument("--start-from", type=Path, metavar="ONNX", help="an exported first cycle: run the second only")
     p.add_argument("--weight-decay", type=float, default=0.02)
     p.add_argument("--low-noise", type=float, default=-7.5, help="log2 of the least training sigma")

@@ -4,7 +4,7 @@ use crate::compile::{Program, Step};
 use crate::message::{Context, EncryptedInput, EncryptedOutput, KEY_LIMIT, MESSAGE_LIMIT, Trace};
 use crate::run::{Encrypted, ExecuteError, Observer, RunError, Value, execute};
 use bellerophon_bridge::{self as bridge, BridgeError, EvaluationKeys, SeededEvaluationKeys};
-use bellerophon_schemes::ckks::{CkksError, Coeffs, Encoder, PackedCiphertext, SeededCiphertext};
+use bellerophon_schemes::ckks::{Coeffs, Encoder, PackedCiphertext, SeededCiphertext};
 use bellerophon_schemes::wire::{self, Conformant, WireError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -96,8 +96,8 @@ impl Server {
     /// Runs the program on the wire form of an encrypted input.
     ///
     /// # Errors
-    /// [`ServerError::Wire`] for bytes that are no input of the program, [`ServerError::Execute`]
-    /// where a step refuses (an input under another key, say).
+    /// [`ServerError::Wire`] for bytes that are no input of the program, [`ServerError::Bridge`] for
+    /// an input under another key, [`ServerError::Execute`] where a step refuses.
     pub fn evaluate(
         &self,
         input: &[u8],
@@ -107,12 +107,17 @@ impl Server {
         let parameters = self.keys.parameters();
         let context = Context { parameters, program: &self.program };
         let input: EncryptedInput = wire::from_bytes(input, MESSAGE_LIMIT, &context)?;
-        let expand = |c: &SeededCiphertext<Coeffs>| c.expand(parameters.ckks());
-        let input = input.ciphertexts.iter().map(expand).collect::<Result<Vec<_>, CkksError>>();
+        let expand = |c: &SeededCiphertext<Coeffs>| {
+            let ciphertext = c.expand(parameters.ckks())?;
+            self.keys.ring_key().check(ciphertext.key())?;
+            Ok(ciphertext)
+        };
+        let input =
+            input.ciphertexts.iter().map(expand).collect::<Result<Vec<_>, BridgeError>>()?;
         let bootstrapped = |count| watch(Event::Bootstrapped(count));
         let backend = Encrypted::new(&self.keys, &self.encoder, &bootstrapped);
         let mut log = Log::new(watch, with_trace);
-        let output = execute(&backend, &self.program, input.map_err(BridgeError::from)?, &mut log)?;
+        let output = execute(&backend, &self.program, input, &mut log)?;
         let ciphertexts = output.iter().map(PackedCiphertext::from).collect();
         Ok(Evaluation {
             output: wire::to_bytes(&EncryptedOutput { ciphertexts })?,

@@ -14,6 +14,9 @@ use crate::model::{
     Shape,
 };
 
+/// How much a comparison may enlarge differences: nothing is gained where they are this small.
+const LARGEST_MULTIPLIER: f64 = 1024.0;
+
 /// Lowers a graph that [`super::simplify`] has prepared.
 ///
 /// # Errors
@@ -24,10 +27,11 @@ pub fn lower(
     calibration: &Calibration,
     settings: &Settings,
 ) -> Result<Program, CompileError> {
+    settings.check()?;
     let stages = chain(graph, calibration)?;
-    let dimension = 1usize.checked_shl(settings.parameters.log_dimension).unwrap_or(0);
+    let dimension = 1usize << settings.parameters.log_dimension;
     let layout = input_layout(graph.input_shape(), stages.first(), dimension)?;
-    let scales = weight_scales(&stages, settings)?;
+    let scales = weight_scales(&stages, settings);
     let amplitudes = input_amplitudes(&stages, &scales, settings)?;
     let input = layout.places();
     let mut lowering = Lowering {
@@ -70,9 +74,13 @@ fn chain<'a>(graph: &'a Graph, calibration: &Calibration) -> Result<Vec<Stage<'a
         check_chain(graph, id, node)?;
         let range = known_range(graph, calibration, id)?;
         let operator = node.operator();
-        if matches!(operator, Operator::Convolution(_) | Operator::Dense(_)) {
-            stages.push(Stage { node, pools: Vec::new(), activation: None, output: range });
-            continue;
+        match operator {
+            Operator::Convolution(_) | Operator::Dense(_) => {
+                stages.push(Stage { node, pools: Vec::new(), activation: None, output: range });
+                continue;
+            }
+            Operator::Flatten => continue, // layouts keep the order of elements
+            _ => {}
         }
         let name = node.name();
         let Some(stage) = stages.last_mut() else {
@@ -90,7 +98,6 @@ fn chain<'a>(graph: &'a Graph, calibration: &Calibration) -> Result<Vec<Stage<'a
                 stage.activation = Some((node, stage.output));
                 stage.output = range;
             }
-            Operator::Flatten => {}
             other => return Err(unsupported(name, format!("{} cannot stand here", other.name()))),
         }
     }
@@ -163,22 +170,18 @@ fn window(range: Range) -> f64 {
 }
 
 /// Integer weights per unit, for each stage: the largest weight becomes `2^(bits - 1) - 1`.
-fn weight_scales(stages: &[Stage<'_>], settings: &Settings) -> Result<Vec<f64>, CompileError> {
+fn weight_scales(stages: &[Stage<'_>], settings: &Settings) -> Vec<f64> {
     let largest =
         |values: &mut dyn Iterator<Item = &f64>| values.fold(0.0, |m: f64, v| m.max(v.abs()));
     let scale = |(index, stage): (usize, &Stage<'_>)| {
         let bits = if index == 0 { settings.first_weight_bits } else { settings.weight_bits };
-        if !(2..=24).contains(&bits) {
-            let (name, allowed) = ("weight bits", "2 to 24");
-            return Err(CompileError::Setting { name, value: f64::from(bits), allowed });
-        }
         let weight = match stage.node.operator() {
             Operator::Convolution(layer) => largest(&mut layer.weights.iter()),
             Operator::Dense(layer) => largest(&mut layer.weights.iter()),
             _ => 0.0,
         };
         let levels = f64::from(bits - 1).exp2() - 1.0;
-        Ok(if weight > 0.0 { levels / weight } else { levels })
+        if weight > 0.0 { levels / weight } else { levels }
     };
     stages.iter().enumerate().map(scale).collect()
 }
@@ -378,7 +381,7 @@ impl Lowering<'_> {
         let amplitude = self.amplitude;
         // as many turns as the largest difference can fill
         let fill = 0.5 / (largest * self.settings.pool_margin * amplitude);
-        let multiplier = (fill.floor() as i64).max(1);
+        let multiplier = fill.clamp(1.0, LARGEST_MULTIPLIER) as i64;
         let table = Table {
             function: Function::Absolute,
             start: -0.25,
@@ -405,7 +408,8 @@ impl Lowering<'_> {
         let (difference, sum) = (pair(-1, multiplier, 0.0), pair(1, 1, table.offset()));
         self.amplitude = table.input;
         let difference = self.push(name, Operation::Linear(difference), vec![source]);
-        let packed = self.through_table(name, difference, table, self.settings.pool_key)?;
+        let (places, key) = (self.layout.places(), self.settings.pool_key);
+        let packed = self.table_steps(name, difference, places, table, key);
         let sum = self.push(name, Operation::Linear(sum), vec![source]);
         self.amplitude = 2.0 * amplitude; // the sum is twice the maximum
         self.register = self.push(name, Operation::Add, vec![sum, packed]);
@@ -428,23 +432,14 @@ impl Lowering<'_> {
             output: *output,
         };
         let layout = input_layout(node.shape(), Some(next), self.dimension)?;
+        if matches!(layout, Layout::Spread { length: 1, .. }) {
+            return Err(unsupported(node.name(), "a layer behind a single value: fold it in"));
+        }
         let from = self.layout.places();
         self.layout = layout;
         let key = self.settings.activation_key;
         self.register = self.table_steps(node.name(), self.register, from, table, key);
         Ok(())
-    }
-
-    /// Through a table and back to the same places.
-    fn through_table(
-        &mut self,
-        name: &str,
-        register: Register,
-        table: Table,
-        key: usize,
-    ) -> Result<Register, CompileError> {
-        let places = self.layout.places();
-        Ok(self.table_steps(name, register, places, table, key))
     }
 
     /// From `places` through a table to the current layout.
@@ -489,6 +484,9 @@ fn terms(taps: impl Iterator<Item = (usize, usize, i64)>) -> Vec<Term> {
             Some(term) => term.weights.push((exponent, weight)),
             None => terms.push(Term { input, weights: vec![(exponent, weight)] }),
         }
+    }
+    if terms.is_empty() {
+        terms.push(Term { input: 0, weights: Vec::new() }); // only the bias is left
     }
     terms
 }

@@ -1,5 +1,6 @@
 //! Parameter sets found by measurement, for LeNet5.
 
+use super::CompileError;
 use bellerophon_bridge::{Assumptions, BootstrapLiteral, ParametersLiteral};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,6 +25,36 @@ pub struct Settings {
     /// The range seen before an activation, times this, fills half the torus; values beyond are
     /// wrong.
     pub activation_margin: f64,
+}
+
+impl Settings {
+    /// # Errors
+    /// [`CompileError::Setting`] for the first setting that cannot be used.
+    pub fn check(&self) -> Result<(), CompileError> {
+        let require = |fits, name, value, allowed| match fits {
+            true => Ok(()),
+            false => Err(CompileError::Setting { name, value, allowed }),
+        };
+        let log_dimension = self.parameters.log_dimension;
+        let fits = (4..=16).contains(&log_dimension);
+        require(fits, "log2 of the ring dimension", f64::from(log_dimension), "4 to 16")?;
+        let bits =
+            [("first weight bits", self.first_weight_bits), ("weight bits", self.weight_bits)];
+        for (name, bits) in bits {
+            require((2..=24).contains(&bits), name, f64::from(bits), "2 to 24")?;
+        }
+        let margins =
+            [("pool margin", self.pool_margin), ("activation margin", self.activation_margin)];
+        for (name, margin) in margins {
+            require((0.1..=10.0).contains(&margin), name, margin, "0.1 to 10")?;
+        }
+        let keys = [("pool key", self.pool_key), ("activation key", self.activation_key)];
+        for (name, key) in keys {
+            let fits = key < self.parameters.bootstraps.len();
+            require(fits, name, key as f64, "the index of one of the bootstrapping keys")?;
+        }
+        Ok(())
+    }
 }
 
 /// A named choice of [`Settings`].
@@ -62,8 +93,8 @@ impl Preset {
             levels,
         };
         let (lwe_dimension, bootstraps, weight_bits) = match self {
-            Self::Fast => (700, [glwe(2, 1024, 23, 1), glwe(2, 1024, 16, 2)], 7),
-            Self::Balanced => (750, [glwe(2, 1024, 23, 1), glwe(1, 2048, 16, 2)], 8),
+            Self::Fast => (650, [glwe(2, 1024, 23, 1), glwe(4, 512, 16, 2)], 8),
+            Self::Balanced => (720, [glwe(2, 1024, 23, 1), glwe(2, 1024, 16, 2)], 8),
             Self::Precise => (800, [glwe(1, 2048, 23, 1), glwe(1, 2048, 16, 2)], 9),
         };
         Settings {
@@ -72,7 +103,7 @@ impl Preset {
                 log_dimension: 11,
                 modulus_bits: 50,
                 lwe_dimension,
-                down_gadget: (5, 3),
+                down_gadget: (8, 2),
                 up_gadget: (8, 6),
                 bootstraps: bootstraps.to_vec(),
             },

@@ -6,7 +6,7 @@
 //! client.
 
 use crate::compile::{Program, Step};
-use crate::run::clear::{Clear, ClearError};
+use crate::run::clear::{self, Clear, ClearError};
 use crate::run::simulated::NoiseModel;
 use crate::run::{Backend, ExecuteError, Observer, Simulated, Value, execute};
 use serde::Serialize;
@@ -58,7 +58,7 @@ impl NoiseSums {
 /// # Errors
 /// [`ExecuteError`] for a program that does not fit together.
 pub fn clear_phases(program: &Program, image: &[f64]) -> Result<Phases, ExecuteError<ClearError>> {
-    let clear = Clear::new(1 << program.parameters.log_dimension);
+    let clear = Clear::new(clear::dimension(program));
     let phases = image.iter().map(|value| value * program.input_amplitude);
     let input = clear.encrypt(phases, program);
     phases_of(&clear, program, input)

@@ -81,7 +81,7 @@ impl Clear {
     fn product_at(&self, weights: &[(usize, i64)], x: &[f64], target: usize) -> f64 {
         let n = self.dimension;
         let term = |&(exponent, weight): &(usize, i64)| {
-            let source = target + 2 * n - exponent; // below 3N, and X^N = -1
+            let source = target + 2 * n - exponent % (2 * n); // below 3N, and X^N = -1
             let value = x[source % n] * weight as f64;
             if source / n % 2 == 0 { value } else { -value }
         };
@@ -102,7 +102,7 @@ pub fn evaluate(program: &Program, image: &[f64]) -> Result<Vec<f64>, ExecuteErr
 }
 
 /// The ring dimension of a program.
-pub(super) fn dimension(program: &Program) -> usize {
+pub(crate) fn dimension(program: &Program) -> usize {
     1usize.checked_shl(program.parameters.log_dimension).unwrap_or(0)
 }
 
@@ -132,13 +132,13 @@ impl Backend for Clear {
         for output in &map.outputs {
             let mut ring = vec![f64::NAN; self.dimension];
             for (&target, &bias) in output.coefficients.iter().zip(&output.biases) {
-                let mut sum = bias;
+                let missing = |ciphertext| ClearError { ciphertext, coefficient: target };
+                let slot = ring.get_mut(target).ok_or(missing(outputs.len()))?;
+                *slot = bias;
                 for term in &output.terms {
-                    let missing = ClearError { ciphertext: term.input, coefficient: target };
-                    let x = inputs.get(term.input).ok_or(missing)?;
-                    sum += self.product_at(&term.weights, x, target);
+                    let x = inputs.get(term.input).ok_or(missing(term.input))?;
+                    *slot += self.product_at(&term.weights, x, target);
                 }
-                ring[target] = sum;
             }
             outputs.push(ring);
         }

@@ -15,9 +15,10 @@ use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_as
 use tfhe::core_crypto::prelude::{
     CiphertextCount, CiphertextModulus, CiphertextModulusLog, ComputationBuffers,
     ContiguousEntityContainer, DefaultRandomGenerator, Fft, FourierLweBootstrapKeyOwned, Gaussian,
-    GlweCiphertextList, GlweSecretKey, LweCiphertext, LweDimension, ModulusSwitchedLweCiphertext,
-    MonomialDegree, SeededLweBootstrapKey, StandardDev, extract_lwe_sample_from_glwe_ciphertext,
-    par_convert_standard_lwe_bootstrap_key_to_fourier, par_generate_seeded_lwe_bootstrap_key,
+    GlweCiphertextList, GlweSecretKey, LweBootstrapKeyOwned, LweCiphertext, LweDimension,
+    ModulusSwitchedLweCiphertext, MonomialDegree, SeededLweBootstrapKey, StandardDev,
+    extract_lwe_sample_from_glwe_ciphertext, par_convert_standard_lwe_bootstrap_key_to_fourier,
+    par_generate_seeded_lwe_bootstrap_key,
 };
 
 /// Bits of each word that travel: the 12 dropped ones are 2^-53 of the torus, far below the key's
@@ -74,9 +75,7 @@ impl SeededBootstrapKey {
     #[must_use]
     pub fn expand(&self) -> BootstrapKey {
         let parameters = self.parameters;
-        let bodies = self.bodies.unpack().into_iter().map(|word| word << (64 - WIRE_BITS));
-        let standard = empty_seeded_key(&parameters, self.seed, bodies.collect())
-            .par_decompress_into_lwe_bootstrap_key();
+        let standard = self.standard();
         let (base_log, levels) = parameters.decomposition();
         let mut fourier = FourierLweBootstrapKeyOwned::new(
             LweDimension(parameters.lwe_dimension()),
@@ -88,6 +87,13 @@ impl SeededBootstrapKey {
         par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut fourier);
         let fft = Fft::new(parameters.size());
         BootstrapKey { parameters, input: self.input, output: self.output, fourier, fft }
+    }
+
+    /// The key before its transformation: one GGSW ciphertext per bit of the input's secret.
+    pub(super) fn standard(&self) -> LweBootstrapKeyOwned<u64> {
+        let bodies = self.bodies.unpack().into_iter().map(|word| word << (64 - WIRE_BITS));
+        empty_seeded_key(&self.parameters, self.seed, bodies.collect())
+            .par_decompress_into_lwe_bootstrap_key()
     }
 
     /// The parameters.

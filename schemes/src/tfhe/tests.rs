@@ -350,6 +350,65 @@ fn a_key_survives_the_wire_and_conforms_to_its_parameters_only() {
     }
 }
 
+/// The noise of coefficients 0 to 2 of each row of a key: what is left of the row's phase after its
+/// message, a bit of the input's secret times a level's constant times a coefficient of the output's
+/// secret (or -1, in the last row of each level).
+fn row_noise(fixture: &Fixture) -> Vec<f64> {
+    let parameters = fixture.key.parameters();
+    let (k, size) = (parameters.glwe_dimension(), parameters.polynomial_size());
+    let (output, levels) = (fixture.output.bits(), parameters.levels());
+    let key = fixture.seeded.standard();
+    let words = key.as_ref();
+    let mut noise = Vec::new();
+    for (index, row) in words.chunks_exact((k + 1) * size).enumerate() {
+        let bit = fixture.input.bits()[index / ((k + 1) * levels)];
+        let within = index % ((k + 1) * levels);
+        // the crate stores the last level first
+        let level = levels - within / (k + 1);
+        let constant = bit << (64 - parameters.base_log() * level);
+        for coefficient in 0..3 {
+            let mut phase = row[k * size + coefficient];
+            for (mask, secret) in row.chunks_exact(size).zip(output.chunks_exact(size)) {
+                for (i, &z) in secret.iter().enumerate() {
+                    let term = if i <= coefficient {
+                        mask[coefficient - i]
+                    } else {
+                        mask[size + coefficient - i].wrapping_neg()
+                    };
+                    phase = phase.wrapping_sub(term.wrapping_mul(z));
+                }
+            }
+            let polynomial = within % (k + 1);
+            let message = match polynomial {
+                last if last == k => {
+                    if coefficient == 0 {
+                        constant
+                    } else {
+                        0
+                    }
+                }
+                _ => constant.wrapping_mul(output[polynomial * size + coefficient]).wrapping_neg(),
+            };
+            noise.push(fraction(phase.wrapping_sub(message)));
+        }
+    }
+    noise
+}
+
+#[test]
+fn the_rows_of_a_key_have_the_noise_that_protects_them() {
+    for parameters in [real(450, 2, 1024, 16, 2), real(450, 4, 512, 23, 1)] {
+        let fixture = Fixture::new(parameters, 3);
+        let mut pool = Pool::default();
+        pool.extend(row_noise(&fixture));
+        assert_eq!(pool.count(), 3 * 450 * (parameters.glwe_dimension() + 1) * parameters.levels());
+        let name = format!("rows of {parameters:?}");
+        let floor = (2.0 * parameters.log2_std()).exp2();
+        pool.assert_variance(&name, floor, 0.1);
+        pool.assert_at_least(&name, floor);
+    }
+}
+
 #[test]
 #[ignore = "explore"]
 fn explore_env() {

@@ -194,7 +194,10 @@ fn known_answer() {
     );
     let full = PackedCiphertext::from(&seeded.expand(&parameters).unwrap());
     let bytes = to_bytes(&full).unwrap();
-    assert_eq!(hexadecimal(&Sha256::digest(&bytes)), "507131c9c4e1149fc4ed6e43db05354f0404b25aa790ba2908ced02769c9a9d5");
+    assert_eq!(
+        hexadecimal(&Sha256::digest(&bytes)),
+        "507131c9c4e1149fc4ed6e43db05354f0404b25aa790ba2908ced02769c9a9d5"
+    );
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
