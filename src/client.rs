@@ -49,6 +49,9 @@ impl From<CkksError> for ClientError {
     }
 }
 
+/// The index of a step and the phases, in turns, of the ciphertexts it made.
+pub type StepPhases = (usize, Vec<Vec<f64>>);
+
 /// The owner of the secrets.
 #[derive(Debug)]
 pub struct Client {
@@ -149,7 +152,7 @@ impl Client {
         &self,
         program: &Program,
         trace: &[u8],
-    ) -> Result<Vec<(usize, Vec<Vec<f64>>)>, ClientError> {
+    ) -> Result<Vec<StepPhases>, ClientError> {
         let context = Context { parameters: &self.parameters, program };
         let trace: Trace = wire::from_bytes(trace, TRACE_LIMIT, &context)?;
         let open = |(step, ciphertexts): &(usize, Vec<PackedCiphertext<Coeffs>>)| {
@@ -168,5 +171,146 @@ impl Client {
             Ok(self.encoder.decode_coefficients(&decryptor.decrypt(&ciphertext)?))
         };
         ciphertexts.iter().map(open).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tiny::{self, ELSEWHERE, STRANGER, WORLD, World};
+    use std::sync::LazyLock;
+
+    struct Run {
+        input: Vec<u8>,
+        output: Vec<u8>,
+        trace: Vec<u8>,
+    }
+
+    fn run(world: &World) -> Run {
+        let input = world.encrypted_image(1);
+        let evaluation = world.server.evaluate(&input, true, &|_| ()).unwrap();
+        Run { input, output: evaluation.output, trace: evaluation.trace.unwrap() }
+    }
+
+    static RUN: LazyLock<Run> = LazyLock::new(|| run(&WORLD));
+
+    fn wire_error(error: &ClientError) -> Option<&WireError> {
+        match error {
+            ClientError::Wire(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn images_of_another_size_are_refused() {
+        let world = &*WORLD;
+        for found in [0, 63, 65, 1024] {
+            let error = world.client.encrypt(&world.program, &vec![0.5; found], &mut tiny::rng(1));
+            assert_eq!(error, Err(ClientError::InputSize { expected: 64, found }));
+        }
+        let error = world.client.encrypt(&world.program, &[0.5], &mut tiny::rng(1)).unwrap_err();
+        assert_eq!(error.to_string(), "the image has 1 values, the program reads 64");
+    }
+
+    #[test]
+    fn values_that_no_ciphertext_holds_are_refused() {
+        let world = &*WORLD;
+        for value in [f64::NAN, f64::INFINITY, 1e9] {
+            let mut image = world.image(0);
+            image[5] = value;
+            let error = world.client.encrypt(&world.program, &image, &mut tiny::rng(1));
+            assert!(
+                matches!(
+                    error,
+                    Err(ClientError::Bridge(BridgeError::Ckks(CkksError::ValueRange { .. })))
+                ),
+                "{value}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn programs_with_places_outside_the_ring_are_refused() {
+        let world = &*WORLD;
+        let outside = Place { ciphertext: 0, coefficient: 512 };
+        let error = ClientError::Place { ciphertext: 0, coefficient: 512 };
+        let mut program = world.program.clone();
+        program.input[9] = outside;
+        let found = world.client.encrypt(&program, &world.image(0), &mut tiny::rng(1));
+        assert_eq!(found, Err(error.clone()));
+        let mut program = world.program.clone();
+        program.output[0] = outside;
+        assert_eq!(world.client.decrypt(&program, &RUN.output), Err(error));
+    }
+
+    #[test]
+    fn damaged_outputs_and_traces_are_refused() {
+        let (client, program) = (&WORLD.client, &WORLD.program);
+        tiny::refuses_damage(
+            &RUN.output,
+            |bytes| client.decrypt(program, bytes).map(drop),
+            wire_error,
+        );
+        tiny::refuses_damage(
+            &RUN.trace,
+            |bytes| client.open_trace(program, bytes).map(drop),
+            wire_error,
+        );
+    }
+
+    #[test]
+    fn messages_of_another_kind_are_refused() {
+        let (client, program) = (&WORLD.client, &WORLD.program);
+        for bytes in [&RUN.input, &RUN.trace, &WORLD.keys] {
+            let error = client.decrypt(program, bytes).unwrap_err();
+            assert!(matches!(error, ClientError::Wire(WireError::Kind { .. })), "{error:?}");
+        }
+        for bytes in [&RUN.input, &RUN.output] {
+            let error = client.open_trace(program, bytes).unwrap_err();
+            assert!(matches!(error, ClientError::Wire(WireError::Kind { .. })), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn results_under_another_clients_key_are_refused() {
+        let (client, program) = (&STRANGER.client, &WORLD.program);
+        let key =
+            |error| matches!(error, ClientError::Bridge(BridgeError::Ckks(CkksError::Key(_))));
+        assert!(key(client.decrypt(program, &RUN.output).unwrap_err()));
+        assert!(key(client.open_trace(program, &RUN.trace).unwrap_err()));
+    }
+
+    #[test]
+    fn results_in_another_ring_are_refused() {
+        let other = &*ELSEWHERE;
+        let error = other.client.decrypt(&other.program, &RUN.output).unwrap_err();
+        assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
+        let error = other.client.open_trace(&other.program, &RUN.trace).unwrap_err();
+        assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn published_keys_list_what_each_is_worth() {
+        let published = WORLD.client.publish_keys(&mut tiny::rng(3)).unwrap();
+        let names: Vec<&str> = published.instances.iter().map(|(name, _)| name.as_str()).collect();
+        // a fresh ciphertext, the ring switch, nine Galois keys for a ring of 512, two tables
+        assert_eq!(names.len(), 1 + 1 + 9 + 2, "{names:?}");
+        let mut unique = names.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), names.len());
+        let small = published.instances.iter().find(|(name, _)| name.contains("small secret"));
+        assert_eq!(small.map(|(_, instance)| instance.dimension), Some(48));
+        assert!(published.instances.iter().all(|(_, instance)| instance.estimate().bits == 0));
+    }
+
+    #[test]
+    fn fresh_encryptions_differ_and_keys_differ() {
+        let image = WORLD.image(0);
+        let encrypt =
+            |seed| WORLD.client.encrypt(&WORLD.program, &image, &mut tiny::rng(seed)).unwrap();
+        assert_eq!(encrypt(1), encrypt(1));
+        assert_ne!(encrypt(1), encrypt(2));
+        assert_ne!(WORLD.keys, STRANGER.keys);
     }
 }

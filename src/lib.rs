@@ -27,3 +27,5 @@ pub mod model;
 pub mod report;
 pub mod run;
 pub mod server;
+#[cfg(test)]
+mod tiny;

@@ -90,3 +90,102 @@ impl Conformant<Context<'_>> for Trace {
         all.try_for_each(|c| c.conforms(context.parameters.ckks()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tiny::{WORLD, World};
+    use bellerophon_schemes::wire::{WireError, from_bytes, to_bytes};
+
+    fn context(world: &World) -> Context<'_> {
+        Context { parameters: &world.parameters, program: &world.program }
+    }
+
+    fn input() -> EncryptedInput {
+        from_bytes(&WORLD.encrypted_image(1), MESSAGE_LIMIT, &context(&WORLD)).unwrap()
+    }
+
+    fn packed() -> PackedCiphertext<Coeffs> {
+        let fresh = input().ciphertexts[0].expand(WORLD.parameters.ckks()).unwrap();
+        PackedCiphertext::from(&fresh)
+    }
+
+    fn refused<'a, T: Wire + Conformant<Context<'a>>>(message: &T) -> String {
+        let bytes = to_bytes(message).unwrap();
+        match from_bytes::<T, _>(&bytes, MESSAGE_LIMIT, &context(&WORLD)).map(drop) {
+            Err(error @ WireError::NotConformant { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read_back<'a, T>(message: &T)
+    where
+        T: Wire + Conformant<Context<'a>> + PartialEq + std::fmt::Debug,
+    {
+        let bytes = to_bytes(message).unwrap();
+        assert_eq!(&from_bytes::<T, _>(&bytes, MESSAGE_LIMIT, &context(&WORLD)).unwrap(), message);
+    }
+
+    #[test]
+    fn messages_come_back_as_they_were() {
+        read_back(&input());
+        read_back(&EncryptedOutput { ciphertexts: vec![packed()] });
+        read_back(&Trace { steps: vec![(0, vec![packed(), packed()]), (3, vec![])] });
+        read_back(&Trace::default());
+    }
+
+    #[test]
+    fn another_number_of_ciphertexts_is_refused() {
+        let one = input().ciphertexts;
+        for ciphertexts in [vec![], [one.clone(), one].concat()] {
+            let found = ciphertexts.len();
+            assert_eq!(
+                refused(&EncryptedInput { ciphertexts }),
+                format!(
+                    "the encrypted input does not fit the parameters: {found} ciphertexts where \
+                     the program has 1"
+                )
+            );
+        }
+        for ciphertexts in [vec![], vec![packed(); 2]] {
+            assert!(refused(&EncryptedOutput { ciphertexts }).contains("where the program has 1"));
+        }
+    }
+
+    #[test]
+    fn traces_of_steps_that_do_not_exist_are_refused() {
+        let steps = WORLD.program.steps.len();
+        let trace = Trace { steps: vec![(0, vec![]), (steps, vec![packed()])] };
+        assert!(refused(&trace).ends_with(&format!("step {steps} does not exist")));
+    }
+
+    #[test]
+    fn a_body_of_another_form_is_refused() {
+        #[derive(Serialize, Deserialize)]
+        struct Impostor(u64);
+        impl Wire for Impostor {
+            const KIND: u16 = EncryptedInput::KIND;
+            const NAME: &'static str = "impostor";
+        }
+        let bytes = to_bytes(&Impostor(u64::MAX)).unwrap(); // claims 2^64 - 1 ciphertexts
+        let error = from_bytes::<EncryptedInput, _>(&bytes, MESSAGE_LIMIT, &context(&WORLD));
+        assert!(matches!(error, Err(WireError::Malformed { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn kinds_are_all_different() {
+        use bellerophon_bridge::SeededEvaluationKeys;
+        let mut kinds = vec![
+            EncryptedInput::KIND,
+            EncryptedOutput::KIND,
+            Trace::KIND,
+            Program::KIND,
+            SeededEvaluationKeys::KIND,
+            SeededCiphertext::<Coeffs>::KIND,
+            PackedCiphertext::<Coeffs>::KIND,
+        ];
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(kinds.len(), 7);
+    }
+}

@@ -155,3 +155,116 @@ impl<'k> Observer<Encrypted<'k>> for Log<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::Settings;
+    use crate::tiny::{self, ELSEWHERE, STRANGER, WORLD};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn wire_error(error: &ServerError) -> Option<&WireError> {
+        match error {
+            ServerError::Wire(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn evaluate(input: &[u8]) -> Result<Evaluation, ServerError> {
+        WORLD.server.evaluate(input, false, &|_| ())
+    }
+
+    #[test]
+    fn damaged_inputs_are_refused() {
+        let input = WORLD.encrypted_image(1);
+        tiny::refuses_damage(&input, |bytes| evaluate(bytes).map(drop), wire_error);
+    }
+
+    #[test]
+    fn damaged_keys_are_refused() {
+        let read =
+            |bytes: &[u8]| Server::new(&WORLD.parameters, WORLD.program.clone(), bytes).map(drop);
+        tiny::refuses_damage(&WORLD.keys, read, wire_error);
+        let error = read(&WORLD.encrypted_image(1)).unwrap_err();
+        assert!(matches!(wire_error(&error), Some(WireError::Kind { .. })));
+    }
+
+    #[test]
+    fn messages_of_another_kind_are_refused() {
+        let output = evaluate(&WORLD.encrypted_image(1)).unwrap().output;
+        for bytes in [&output, &WORLD.keys] {
+            let error = evaluate(bytes).unwrap_err();
+            assert!(matches!(wire_error(&error), Some(WireError::Kind { .. })), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_under_another_clients_key_are_refused() {
+        let error = evaluate(&STRANGER.encrypted_image(1)).unwrap_err();
+        let ServerError::Bridge(BridgeError::Key(mismatch)) = error else { panic!("{error:?}") };
+        assert_eq!(mismatch.expected, WORLD.server.keys().ring_key());
+        assert_eq!(mismatch.found, STRANGER.server.keys().ring_key());
+    }
+
+    #[test]
+    fn inputs_of_another_ring_are_refused() {
+        let error = evaluate(&ELSEWHERE.encrypted_image(1)).unwrap_err();
+        assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn programs_and_keys_for_other_parameters_are_refused() {
+        let error =
+            Server::new(&WORLD.parameters, ELSEWHERE.program.clone(), &WORLD.keys).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the program does not fit these keys: it was compiled for other parameters"
+        );
+        let error =
+            Server::new(&WORLD.parameters, WORLD.program.clone(), &ELSEWHERE.keys).unwrap_err();
+        assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
+        // the same ring, another gadget
+        let mut settings = tiny::settings(9);
+        settings.parameters.up_gadget = (5, 10);
+        let parameters = tiny::parameters(&settings);
+        let program =
+            crate::compile::compile(&WORLD.graph, &WORLD.calibration, &Settings { ..settings });
+        let error = Server::new(&parameters, program.unwrap(), &WORLD.keys).unwrap_err();
+        assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_program_that_fails_says_in_which_step() {
+        let mut program = WORLD.program.clone();
+        program.steps.remove(0);
+        let server = Server::new(&WORLD.parameters, program, &WORLD.keys).unwrap();
+        let error = server.evaluate(&WORLD.encrypted_image(1), false, &|_| ()).unwrap_err();
+        assert!(matches!(error, ServerError::Execute(ExecuteError::Register { index: 0, .. })));
+    }
+
+    #[test]
+    fn events_and_durations_follow_the_program() {
+        let (stages, count) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+        let watch = |event: Event<'_>| match event {
+            Event::Step { stage } => stages.lock().unwrap().push(stage.to_owned()),
+            Event::Bootstrapped(more) => {
+                count.fetch_add(more, Ordering::Relaxed);
+            }
+        };
+        let evaluation = WORLD.server.evaluate(&WORLD.encrypted_image(1), true, &watch).unwrap();
+        let expected: Vec<&String> = WORLD.program.steps.iter().map(|step| &step.stage).collect();
+        assert_eq!(stages.lock().unwrap().iter().collect::<Vec<_>>(), expected);
+        assert_eq!(count.load(Ordering::Relaxed), WORLD.program.bootstraps());
+        assert_eq!(evaluation.durations.len(), expected.len());
+        assert!(evaluation.durations.iter().any(|duration| !duration.is_zero()));
+    }
+
+    #[test]
+    fn key_bytes_are_more_than_the_bootstrapping_keys() {
+        let bootstraps = WORLD.parameters.bootstraps().iter();
+        let least: usize = bootstraps.map(|key| key.fourier_bytes()).sum();
+        assert!(WORLD.server.key_bytes() > least);
+        assert!(WORLD.server.key_bytes() < 2 * least + (4 << 20));
+    }
+}

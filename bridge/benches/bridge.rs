@@ -145,7 +145,7 @@ impl Setting {
 /// low bits.
 fn merges(positions: &[usize]) -> Result<usize, Box<dyn Error>> {
     let levels = packing::levels(positions, DIMENSION)?;
-    let nodes = |bits| positions.iter().map(|p| p % (1 << bits)).collect::<HashSet<_>>().len();
+    let nodes = |bits| positions.iter().map(|p| p % (1usize << bits)).collect::<HashSet<_>>().len();
     Ok((0..levels).map(nodes).sum())
 }
 

@@ -90,7 +90,7 @@ impl Packing<'_> {
         odd: Option<Ciphertext<Coeffs>>,
         bit: u32,
     ) -> Result<Option<Ciphertext<Coeffs>>, BridgeError> {
-        let element = (2 * self.keys.parameters.ring().dimension() >> (bit + 1)) + 1;
+        let element = ((2 * self.keys.parameters.ring().dimension()) >> (bit + 1)) + 1;
         let key = self.keys.galois(element)?;
         let (mut sum, image) = match (even, odd) {
             (None, None) => return Ok(None),

@@ -27,6 +27,9 @@ pub struct Arguments {
     /// Bits of security; 128 is what the published TFHE noise curves cover
     #[arg(long, value_name = "BITS", default_value = "128", value_parser = security_level)]
     pub security: SecurityLevel,
+    /// Rests on standard assumptions only: no partial and no shared secret (slower)
+    #[arg(long)]
+    pub conservative: bool,
     /// Worker threads; default: all cores
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,

@@ -30,7 +30,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let digits = digits::digits(arguments)?;
     let network = digits::network(arguments, &digits.inputs)?;
-    let settings = arguments.preset.settings();
+    let mut settings = arguments.preset.settings();
+    if arguments.conservative {
+        settings = settings.conservative();
+    }
     let parameters = bridge::Parameters::new(settings.parameters.clone(), arguments.security)?;
     let program = compile::compile(&network.graph, &network.calibration, &settings)?;
     show::heading(arguments, &network, &program, &digits);

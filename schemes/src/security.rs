@@ -209,22 +209,6 @@ mod tests {
     }
 
     #[test]
-    fn curve_is_the_crates() {
-        use ::tfhe::core_crypto::commons::noise_formulas::secure_noise::minimal_lwe_variance_for_132_bits_security_gaussian;
-        use ::tfhe::core_crypto::prelude::LweDimension;
-        for dimension in [500, 750, 918, 1024, 2048] {
-            for log2_modulus in [50.0, 64.0] {
-                let theirs = minimal_lwe_variance_for_132_bits_security_gaussian(
-                    LweDimension(dimension),
-                    f64::exp2(log2_modulus),
-                );
-                let ours = minimal_log2_std(dimension, log2_modulus);
-                assert!((theirs.0.log2() / 2.0 - ours).abs() < 1e-9);
-            }
-        }
-    }
-
-    #[test]
     fn table_is_read_at_its_edges() {
         assert_eq!(ternary(2048, 53.0).estimate().bits, 128);
         assert_eq!(ternary(2048, 53.5).estimate().bits, 0);

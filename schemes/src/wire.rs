@@ -252,6 +252,12 @@ impl PackedWords {
         self.count as usize
     }
 
+    /// The bits of each word.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
     /// Whether it holds none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -81,3 +81,6 @@ pub fn compile(
 fn unsupported(layer: &str, reason: impl Into<String>) -> CompileError {
     CompileError::Unsupported { layer: layer.to_owned(), reason: reason.into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ pub struct Settings {
     pub pool_key: usize,
     /// The bootstrapping key for activations.
     pub activation_key: usize,
-    /// Bits of a weight, sign included.
+    /// Bits of a weight, sign included; fewer are used where the weights lie on a coarser grid.
     pub weight_bits: u32,
     /// Bits of a weight of the first layer, whose input is fresh and leaves more room.
     pub first_weight_bits: u32,
@@ -54,6 +54,17 @@ impl Settings {
             require(fits, name, key as f64, "the index of one of the bootstrapping keys")?;
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    /// The same settings on standard assumptions only: neither a partial nor a shared secret (see
+    /// [`Assumptions::Conservative`]), at a third more time or so.
+    #[must_use]
+    pub fn conservative(mut self) -> Self {
+        self.parameters.assumptions = Assumptions::Conservative;
+        self.parameters.lwe_dimension = 1 << self.parameters.log_dimension.saturating_sub(1);
+        self
     }
 }
 
@@ -111,8 +122,8 @@ impl Preset {
             activation_key: 1,
             weight_bits,
             first_weight_bits: 12,
-            pool_margin: 0.9,
-            activation_margin: 1.1,
+            pool_margin: 0.95,
+            activation_margin: 1.04,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! draw from the noise formulas; the measurement is the trace of an encrypted run, opened by the
 //! client.
 
+use crate::client::StepPhases;
 use crate::compile::{Program, Step};
 use crate::run::clear::{self, Clear, ClearError};
 use crate::run::simulated::NoiseModel;
@@ -92,7 +93,7 @@ fn phases_of<B: Backend<Ring = Vec<f64>, Error = ClearError>>(
 
 /// An opened trace as phases by step.
 #[must_use]
-pub fn traced_phases(program: &Program, trace: Vec<(usize, Vec<Vec<f64>>)>) -> Phases {
+pub fn traced_phases(program: &Program, trace: Vec<StepPhases>) -> Phases {
     let mut phases = vec![Vec::new(); program.steps.len()];
     for (step, ciphertexts) in trace {
         if let Some(slot) = phases.get_mut(step) {
@@ -131,4 +132,82 @@ pub fn stage_noise(
             StageNoise { stage: steps[0].stage.clone(), predicted, measured, values }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tiny::WORLD;
+
+    fn phases(values: &[f64]) -> Phases {
+        vec![vec![values.to_vec()], vec![]]
+    }
+
+    #[test]
+    fn differences_count_modulo_one_turn_and_junk_does_not_count() {
+        let mut sums = NoiseSums::default();
+        sums.add(&phases(&[0.13, 0.99, 5.0]), &phases(&[0.1, -0.05, f64::NAN]));
+        sums.add(&phases(&[0.1, 0.0, 0.0]), &phases(&[0.1, 0.0, f64::NAN]));
+        let (found, count) = sums.root_mean_square(0);
+        assert_eq!(count, 4);
+        assert!((found - ((0.03f64.powi(2) + 0.04f64.powi(2)) / 4.0).sqrt()).abs() < 1e-12);
+        assert_eq!(sums.root_mean_square(1), (0.0, 0));
+        assert_eq!(sums.root_mean_square(2), (0.0, 0));
+    }
+
+    #[test]
+    fn traces_find_their_steps() {
+        let program = &WORLD.program;
+        let values = vec![vec![1.0, 2.0]];
+        let trace = vec![(2, values.clone()), (program.steps.len(), values.clone())];
+        let found = traced_phases(program, trace);
+        assert_eq!(found.len(), program.steps.len());
+        assert_eq!(found[2], values);
+        assert!(found.iter().enumerate().all(|(step, phases)| step == 2 || phases.is_empty()));
+    }
+
+    #[test]
+    fn stages_take_the_noise_of_their_last_step() {
+        let program = &WORLD.program;
+        let clear = clear_phases(program, &WORLD.image(0)).unwrap();
+        let shifted = |by: f64| -> Phases {
+            let mut run = clear.clone();
+            for (step, ciphertexts) in run.iter_mut().enumerate() {
+                ciphertexts.iter_mut().flatten().for_each(|v| *v += by * (step + 1) as f64);
+            }
+            run
+        };
+        let (mut simulated, mut encrypted) = (NoiseSums::default(), NoiseSums::default());
+        simulated.add(&shifted(1e-4), &clear);
+        encrypted.add(&shifted(2e-4), &clear);
+        let stages = stage_noise(program, &simulated, &encrypted);
+        let mut last = 0;
+        for (stage, steps) in stages.iter().zip(program.steps.chunk_by(|a, b| a.stage == b.stage)) {
+            last += steps.len();
+            assert_eq!(stage.stage, steps[0].stage);
+            assert!((stage.predicted - 1e-4 * last as f64).abs() < 1e-9, "{stage:?}");
+            assert!((stage.measured - 2e-4 * last as f64).abs() < 1e-9, "{stage:?}");
+            assert!(stage.values > 0);
+        }
+        assert_eq!(last, program.steps.len());
+    }
+
+    #[test]
+    fn clear_phases_hold_the_output() {
+        let (program, image) = (&WORLD.program, WORLD.image(0));
+        let phases = clear_phases(program, &image).unwrap();
+        let last = phases.last().unwrap();
+        let expected = clear::evaluate(program, &image).unwrap();
+        for (place, expected) in program.output.iter().zip(expected) {
+            let phase = last[place.ciphertext][place.coefficient];
+            assert!((phase / program.output_amplitude() - expected).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_program_for_no_ring_is_refused() {
+        let mut program = WORLD.program.clone();
+        program.parameters.log_dimension = 64;
+        assert!(clear_phases(&program, &WORLD.image(0)).is_err());
+    }
 }

@@ -83,7 +83,7 @@ impl Clear {
         let term = |&(exponent, weight): &(usize, i64)| {
             let source = target + 2 * n - exponent % (2 * n); // below 3N, and X^N = -1
             let value = x[source % n] * weight as f64;
-            if source / n % 2 == 0 { value } else { -value }
+            if (source / n).is_multiple_of(2) { value } else { -value }
         };
         weights.iter().map(term).sum()
     }

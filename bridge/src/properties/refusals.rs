@@ -56,7 +56,7 @@ fn samples_under_another_secret_are_refused() {
 fn ciphertexts_of_another_ring_or_modulus_are_refused() {
     for world in &*SMALL {
         for change in [
-            |literal: &mut ParametersLiteral| literal.modulus_bits = 49,
+            |literal: &mut ParametersLiteral| literal.modulus_bits = 51,
             |literal: &mut ParametersLiteral| literal.log_dimension += 1,
         ] {
             let mut literal = world.parameters.literal().clone();

@@ -178,9 +178,13 @@ fn to_ckks() {
     for assumptions in BOTH {
         let parameters =
             Parameters::new(real_literal(assumptions, false), SecurityLevel::Bits128).unwrap();
-        for (levels, stride, count, keys, batches) in
-            [(0, 1, 1, 12, 250), (1, 1, 2, 12, 120), (5, 1, 32, 12, 8), (11, 5, 410, 10, 1)]
-        {
+        for (levels, stride, count, keys, batches) in [
+            (0, 1, 1, 12, 250),
+            (1, 1, 2, 12, 120),
+            (5, 1, 32, 12, 8),
+            (9, 5, 410, 10, 1),
+            (11, 1, 1100, 8, 1),
+        ] {
             let mut positions: Vec<usize> = (0..count).map(|i| (i * stride) % 2048).collect();
             positions.reverse();
             assert_eq!(packing::levels(&positions, 2048).unwrap(), levels);

@@ -77,7 +77,7 @@ fn keys_of_other_parameters_are_refused() {
     let world = &SMALL[0];
     let bytes = to_bytes(&world.seeded).unwrap();
     let changes: [fn(&mut ParametersLiteral); 7] = [
-        |l| l.modulus_bits = 49,
+        |l| l.modulus_bits = 51,
         |l| l.down_gadget = (4, 4),
         |l| l.up_gadget = (12, 4),
         |l| l.lwe_dimension = 49,

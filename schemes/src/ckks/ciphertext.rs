@@ -87,6 +87,10 @@ pub(super) fn pack(poly: &Poly<Coeff>) -> PackedWords {
 }
 
 pub(super) fn unpack(words: &PackedWords, ring: &Ring) -> Result<Poly<Coeff>, CkksError> {
+    let (expected, found) = (residue_bits(ring), words.bits());
+    if found != expected {
+        return Err(CkksError::ResidueWidth { expected, found });
+    }
     Ok(Poly::from_values(ring, words.unpack())?)
 }
 
@@ -123,7 +127,8 @@ impl<P: Packing> SeededCiphertext<P> {
     /// Expands the seed.
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the words do not belong to the ring of `parameters`.
+    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the words do not belong to the ring of
+    /// `parameters`.
     pub fn expand(&self, parameters: &Parameters) -> Result<Ciphertext<P>, CkksError> {
         let ring = parameters.ring();
         let c1 = sampling::uniform(ring, &mut self.seed.expand());
@@ -159,7 +164,8 @@ impl<P: Packing> PackedCiphertext<P> {
     /// The ciphertext in memory.
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the words do not belong to the ring of `parameters`.
+    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the words do not belong to the ring of
+    /// `parameters`.
     pub fn unpack(&self, parameters: &Parameters) -> Result<Ciphertext<P>, CkksError> {
         let ring = parameters.ring();
         Ciphertext::from_parts(

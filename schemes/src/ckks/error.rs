@@ -60,6 +60,14 @@ pub enum CkksError {
         /// Bits of the modulus.
         modulus_bits: u32,
     },
+    /// Packed residues of another modulus.
+    #[error("residues of {found} bits were given, those of this ring have {expected}")]
+    ResidueWidth {
+        /// Bits of the ring's residues.
+        expected: u32,
+        /// Bits of those given.
+        found: u32,
+    },
     /// The standard deviation of the noise is not usable.
     #[error(
         "noise of standard deviation {sigma} is not usable: it must be positive and below q/16"

@@ -67,7 +67,7 @@ impl SeededSwitchingKey {
     /// The key in transform order, ready for use.
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the key is of another ring.
+    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the key is of another ring.
     pub fn expand(&self, ring: &Ring) -> Result<SwitchingKey, CkksError> {
         let mut masks = self.seed.expand();
         let rows = self
@@ -216,7 +216,7 @@ impl SeededGaloisKey {
     /// The key in transform order, ready for use.
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the key is of another ring.
+    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the key is of another ring.
     pub fn expand(&self, ring: &Ring) -> Result<GaloisKey, CkksError> {
         Ok(GaloisKey { element: self.element, key: self.key.expand(ring)? })
     }

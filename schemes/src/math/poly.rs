@@ -224,9 +224,9 @@ mod tests {
     fn naive_product(ring: &Ring, a: &[u64], b: &[u64]) -> Vec<u64> {
         let q = ring.modulus();
         let mut product = vec![0; N];
-        for i in 0..N {
-            for j in 0..N {
-                let term = q.mul(a[i], b[j]);
+        for (i, &x) in a.iter().enumerate() {
+            for (j, &y) in b.iter().enumerate() {
+                let term = q.mul(x, y);
                 let k = (i + j) % N;
                 product[k] =
                     if i + j < N { q.add(product[k], term) } else { q.sub(product[k], term) };

@@ -408,21 +408,3 @@ fn the_rows_of_a_key_have_the_noise_that_protects_them() {
         pool.assert_at_least(&name, floor);
     }
 }
-
-#[test]
-#[ignore = "explore"]
-fn explore_env() {
-    for set in std::env::var("SETS").unwrap().split_whitespace() {
-        let v: Vec<f64> = set.split(',').map(|x| x.parse().unwrap()).collect();
-        let u: Vec<usize> = v.iter().map(|x| x.abs() as usize).collect();
-        let parameters =
-            BootstrapParameters::insecure_unchecked(u[0], u[1], u[2], u[3], u[4], v[5]).unwrap();
-        let pool = noise_pool(parameters, u[7], u[6] as u64);
-        println!(
-            "SET {set}: var/n {:e} ratio {:.3} +- {:.3}",
-            pool.variance() / v[0],
-            pool.variance() / noise::bootstrap(&parameters),
-            pool.relative_error()
-        );
-    }
-}

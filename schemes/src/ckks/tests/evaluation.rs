@@ -112,7 +112,7 @@ proptest! {
         let at = scale(1e8);
         let ciphertext = party.encrypt_values(&a, at);
         let mut monomial = vec![0.0; SMALL];
-        monomial[exponent % SMALL] = if exponent / SMALL % 2 == 0 { 1.0 } else { -1.0 };
+        monomial[exponent % SMALL] = if (exponent / SMALL).is_multiple_of(2) { 1.0 } else { -1.0 };
         let moved = party.evaluator.mul_monomial(&ciphertext, exponent);
         let fresh = bound(&party, 1.0, 1.0) / at.value();
         assert_close(&party.decrypt_values(&moved), &naive_product(&a, &monomial), fresh);

@@ -148,9 +148,12 @@ fn another_ring_is_refused() {
             read::<PackedCiphertext<Coeffs>>(&full_bytes, &wrong),
             Err(WireError::NotConformant { .. })
         ));
-        if literal.modulus_bits <= 50 {
-            assert!(seeded.expand(&wrong).is_err());
-            assert!(full.unpack(&wrong).is_err());
+        for result in [seeded.expand(&wrong).map(drop), full.unpack(&wrong).map(drop)] {
+            let refused = match literal.modulus_bits {
+                50 => matches!(result, Err(CkksError::Math(_))),
+                found => result == Err(CkksError::ResidueWidth { expected: found, found: 50 }),
+            };
+            assert!(refused, "{result:?}");
         }
     }
 }
@@ -225,6 +228,7 @@ fn switching_keys_conform_to_their_parameters_only() {
     ] {
         let wrong = Parameters::insecure_unchecked(literal).unwrap();
         assert!(key.conforms(&wrong).is_err());
+        assert!(key.expand(wrong.ring()).is_err());
     }
     let tiny = ParametersLiteral { log_dimension: 4, ..party.parameters.literal() };
     let tiny = Parameters::insecure_unchecked(tiny).unwrap();

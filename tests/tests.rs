@@ -1,0 +1,9 @@
+//! Tests of the project as a whole.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // everything here is a test
+
+mod bad_input;
+mod layering;
+mod lenet5;
+mod network;
+mod security;
