@@ -261,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_fixes_keys_and_results() {
+        let again = tiny::World::new(9, 1);
+        assert_eq!(again.keys, WORLD.keys);
+        let input = WORLD.encrypted_image(1);
+        let output = again.server.evaluate(&input, false, &|_| ()).unwrap().output;
+        assert_eq!(output, evaluate(&input).unwrap().output);
+    }
+
+    #[test]
     fn key_bytes_are_more_than_the_bootstrapping_keys() {
         let bootstraps = WORLD.parameters.bootstraps().iter();
         let least: usize = bootstraps.map(|key| key.fourier_bytes()).sum();

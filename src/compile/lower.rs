@@ -8,6 +8,7 @@
 use super::program::{
     Function, LinearMap, LinearOutput, Operation, Place, Program, Register, Step, Table, Term,
 };
+use super::quantize::weight_scale;
 use super::{CompileError, Layout, Settings, unsupported};
 use crate::model::{
     Calibration, Convolution, Dense, Graph, MaxPool, Node, NodeId, Operator, PoolRange, Range,
@@ -180,27 +181,6 @@ fn weight_scales(stages: &[Stage<'_>], settings: &Settings) -> Vec<f64> {
         }
     };
     stages.iter().enumerate().map(scale).collect()
-}
-
-/// A weight this close to a multiple of the grid's step, in steps, was trained to be one.
-const GRID_TOLERANCE: f64 = 1e-3;
-
-/// The step of the weights' own grid where they lie on a binary one that `bits` bits hold, so that
-/// rounding is exact and the noise grows as little as it can; else the largest weight becomes
-/// `2^(bits - 1) - 1`.
-fn weight_scale<'a>(weights: impl Iterator<Item = &'a f64> + Clone, bits: u32) -> f64 {
-    let largest = weights.clone().fold(0.0, |m: f64, v| m.max(v.abs()));
-    let most = f64::from(bits - 1).exp2() - 1.0;
-    if largest == 0.0 {
-        return most;
-    }
-    let on_grid = |scale: &f64| {
-        let steps = |weight: &f64| weight * scale;
-        weights.clone().map(steps).all(|w| (w - w.round()).abs() < GRID_TOLERANCE)
-    };
-    let grids =
-        (0..24).map(|log| f64::from(log).exp2()).take_while(|s| (s * largest).round() <= most);
-    grids.filter(on_grid).next().unwrap_or(most / largest)
 }
 
 /// The amplitude with which each stage needs its input, in turns per unit.

@@ -6,6 +6,7 @@ pub mod layout;
 pub mod lower;
 pub mod preset;
 pub mod program;
+mod quantize;
 pub mod reorder;
 
 use crate::model::{Calibration, Graph, GraphError};
