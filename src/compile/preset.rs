@@ -106,7 +106,7 @@ impl Preset {
         let (lwe_dimension, bootstraps, weight_bits) = match self {
             Self::Fast => (650, [glwe(2, 1024, 23, 1), glwe(4, 512, 16, 2)], 8),
             Self::Balanced => (720, [glwe(2, 1024, 23, 1), glwe(2, 1024, 16, 2)], 8),
-            Self::Precise => (800, [glwe(1, 2048, 23, 1), glwe(1, 2048, 16, 2)], 9),
+            Self::Precise => (780, [glwe(1, 2048, 23, 1), glwe(1, 2048, 16, 2)], 9),
         };
         Settings {
             parameters: ParametersLiteral {
