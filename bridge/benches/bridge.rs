@@ -31,15 +31,14 @@ const TORUS_BITS: u32 = 64;
 /// Bootstrappings in a batch.
 const BATCH: usize = 32;
 
-/// `(n, k, N, base_log, levels)` of the bootstrapping keys in question for the presets.
-const BOOTSTRAPS: [(usize, usize, usize, usize, usize); 7] = [
-    (750, 4, 512, 23, 1),
-    (750, 4, 512, 16, 2),
-    (750, 2, 1024, 23, 1),
-    (750, 2, 1024, 16, 2),
-    (750, 1, 2048, 23, 1),
-    (750, 1, 2048, 16, 2),
-    (700, 2, 1024, 23, 1),
+/// `(n, k, N, base_log, levels)` of the two bootstrapping keys of each preset.
+const BOOTSTRAPS: [(usize, usize, usize, usize, usize); 6] = [
+    (650, 2, 1024, 23, 1),
+    (650, 4, 512, 16, 2),
+    (720, 2, 1024, 23, 1),
+    (720, 2, 1024, 16, 2),
+    (780, 1, 2048, 23, 1),
+    (780, 1, 2048, 16, 2),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

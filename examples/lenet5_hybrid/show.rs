@@ -45,7 +45,9 @@ pub fn heading(arguments: &Arguments, network: &Network, program: &Program, digi
     if arguments.seed.is_some() {
         println!("  note      --seed makes the keys reproducible: they are not secret");
     }
-    println!("  cost      up to 10 s for the keys, then about a minute of two cores per image");
+    println!(
+        "  cost      up to 10 s for the keys, then half a minute to a minute of two cores per image"
+    );
 }
 
 /// What the keys weigh and what they are worth.
