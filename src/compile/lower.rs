@@ -266,19 +266,16 @@ impl Lowering<'_> {
             let offset = a * layer.dilations[0] * row + b * layer.dilations[1] * column;
             origin - bases[c].coefficient - offset
         };
-        let out_height =
-            (height - (kernel_rows - 1) * layer.dilations[0] - 1) / layer.strides[0] + 1;
-        let out_width =
-            (width - (kernel_columns - 1) * layer.dilations[1] - 1) / layer.strides[1] + 1;
-        let (row, column) = (row * layer.strides[0], column * layer.strides[1]);
+        let windows = |length: usize, kernel: usize, axis: usize| {
+            (length - (kernel - 1) * layer.dilations[axis] - 1) / layer.strides[axis] + 1
+        };
+        let base = |ciphertext| Place { ciphertext, coefficient: origin };
         self.layout = Layout::Maps {
-            bases: (0..outputs)
-                .map(|ciphertext| Place { ciphertext, coefficient: origin })
-                .collect(),
-            height: out_height,
-            width: out_width,
-            row,
-            column,
+            bases: (0..outputs).map(base).collect(),
+            height: windows(height, kernel_rows, 0),
+            width: windows(width, kernel_columns, 1),
+            row: row * layer.strides[0],
+            column: column * layer.strides[1],
         };
         self.amplitude *= scale;
         let coefficients = self.coefficients_of_first(name)?;
@@ -385,24 +382,19 @@ impl Lowering<'_> {
             input: amplitude * multiplier as f64,
             output: amplitude,
         };
-        let pair = |sign: i64, multiplier: i64, bias: f64| LinearMap {
-            outputs: (0..ciphertexts)
-                .map(|input| LinearOutput {
-                    // X^-shift = -X^(N - shift): exponents count modulo 2N
-                    terms: vec![Term {
-                        input,
-                        weights: vec![
-                            (0, multiplier),
-                            (2 * self.dimension - shift, sign * multiplier),
-                        ],
-                    }],
-                    coefficients: coefficients.clone(),
-                    biases: vec![bias; coefficients.len()],
-                })
-                .collect(),
-            scale: multiplier as f64,
+        let pair = |weights: [i64; 2], bias: f64| {
+            // X^-shift = -X^(N - shift): exponents count modulo 2N
+            let weights = vec![(0, weights[0]), (2 * self.dimension - shift, weights[1])];
+            let output = |input| LinearOutput {
+                terms: vec![Term { input, weights: weights.clone() }],
+                coefficients: coefficients.clone(),
+                biases: vec![bias; coefficients.len()],
+            };
+            (0..ciphertexts).map(output).collect()
         };
-        let (difference, sum) = (pair(-1, multiplier, 0.0), pair(1, 1, table.offset()));
+        let difference =
+            LinearMap { outputs: pair([multiplier, -multiplier], 0.0), scale: multiplier as f64 };
+        let sum = LinearMap { outputs: pair([1, 1], table.offset()), scale: 1.0 };
         self.amplitude = table.input;
         let difference = self.push(name, Operation::Linear(difference), vec![source]);
         let (places, key) = (self.layout.places(), self.settings.pool_key);
