@@ -5,7 +5,8 @@ use crate::security::SecretDistribution;
 
 /// What the `f64` transforms of the `tfhe` crate add, as a further error of the key's words: its
 /// variance, `2^-106` for the 53 bits of a mantissa. *Measured* over polynomial sizes from 256 to
-/// 2048, bases, levels and GLWE dimensions: 0.8 to 1.2 times this, by the key; up to twice at 4096.
+/// 2048, bases, levels and GLWE dimensions: 0.8 to 1.2 times this, by the key and by the algorithm that
+/// the crate chooses for its transforms by timing them; up to twice at 4096.
 const LOG2_TRANSFORM: f64 = -106.0;
 
 /// The output of a bootstrapping, whatever the input's noise (Chillotti, Gama, Georgieva, Izabachène,
