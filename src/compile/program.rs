@@ -184,6 +184,12 @@ impl Program {
         ciphertexts(&self.input)
     }
 
+    /// The input's values as phases in turns.
+    #[must_use]
+    pub fn input_phases(&self, image: &[f64]) -> Vec<f64> {
+        image.iter().map(|value| value * self.input_amplitude).collect()
+    }
+
     /// The register of the input.
     #[must_use]
     pub fn input_register(&self) -> Register {

@@ -60,8 +60,7 @@ impl NoiseSums {
 /// [`ExecuteError`] for a program that does not fit together.
 pub fn clear_phases(program: &Program, image: &[f64]) -> Result<Phases, ExecuteError<ClearError>> {
     let clear = Clear::new(clear::dimension(program));
-    let phases = image.iter().map(|value| value * program.input_amplitude);
-    let input = clear.encrypt(phases, program);
+    let input = clear.encrypt(program.input_phases(image), program);
     phases_of(&clear, program, input)
 }
 
@@ -76,8 +75,7 @@ pub fn simulated_phases(
     seed: u64,
 ) -> Result<Phases, ExecuteError<ClearError>> {
     let simulated = Simulated::new(noise, seed);
-    let phases: Vec<f64> = image.iter().map(|value| value * program.input_amplitude).collect();
-    let input = simulated.encrypt(&phases, program);
+    let input = simulated.encrypt(&program.input_phases(image), program);
     phases_of(&simulated, program, input)
 }
 

@@ -95,8 +95,7 @@ impl Clear {
 /// [`ExecuteError`] for a program that does not fit together.
 pub fn evaluate(program: &Program, image: &[f64]) -> Result<Vec<f64>, ExecuteError<ClearError>> {
     let clear = Clear::new(dimension(program));
-    let phases = image.iter().map(|value| value * program.input_amplitude);
-    let input = clear.encrypt(phases, program);
+    let input = clear.encrypt(program.input_phases(image), program);
     let output = execute(&clear, program, input.map_err(ExecuteError::Input)?, &mut ())?;
     read_output(program, &output)
 }

@@ -101,8 +101,7 @@ pub fn simulate(
     seed: u64,
 ) -> Result<Vec<f64>, ExecuteError<ClearError>> {
     let simulated = Simulated::new(noise, seed);
-    let phases: Vec<f64> = image.iter().map(|value| value * program.input_amplitude).collect();
-    let input = simulated.encrypt(&phases, program);
+    let input = simulated.encrypt(&program.input_phases(image), program);
     let output = execute(&simulated, program, input.map_err(ExecuteError::Input)?, &mut ())?;
     clear::read_output(program, &output)
 }
