@@ -1,7 +1,9 @@
 //! Programmable bootstrapping of batches, on rayon.
 
+use super::reference::Reference;
 use super::{
-    BootstrapParameters, LookupTable, LweBatch, LweSecretKey, SwitchedLweBatch, TfheError,
+    BootstrapParameters, Kernel, LookupTable, LweBatch, LweSecretKey, SwitchedLweBatch, TfheError,
+    fused,
 };
 use crate::key_id::KeyId;
 use crate::wire::{Conformant, PackedWords};
@@ -11,22 +13,18 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tfhe::core_crypto::commons::generators::DeterministicSeeder;
 use tfhe::core_crypto::commons::math::random::{CompressionSeed, Seed};
-use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_assign_scratch;
 use tfhe::core_crypto::prelude::{
-    CiphertextCount, CiphertextModulus, CiphertextModulusLog, ComputationBuffers,
-    ContiguousEntityContainer, DefaultRandomGenerator, Fft, FourierLweBootstrapKeyOwned, Gaussian,
-    GlweCiphertextList, GlweSecretKey, LweBootstrapKeyOwned, LweCiphertext, LweDimension,
-    ModulusSwitchedLweCiphertext, MonomialDegree, SeededLweBootstrapKey, StandardDev,
-    extract_lwe_sample_from_glwe_ciphertext, par_convert_standard_lwe_bootstrap_key_to_fourier,
-    par_generate_seeded_lwe_bootstrap_key,
+    CiphertextModulus, DefaultRandomGenerator, Gaussian, GlweSecretKey, LweBootstrapKeyOwned,
+    SeededLweBootstrapKey, StandardDev, par_generate_seeded_lwe_bootstrap_key,
 };
+use zeroize::Zeroizing;
 
 /// Bits of each word that travel: the 12 dropped ones are 2^-53 of the torus, far below the key's
 /// noise of 2^-48.
 const WIRE_BITS: u32 = 52;
 /// Samples per task: enough that the key is read from memory once for many of them, few enough that
-/// their accumulators stay in the cache (*measured*: 8 to 128 are equally fast).
-const LARGEST_TASK: usize = 24;
+/// their accumulators stay in the second level cache.
+const LARGEST_TASK: usize = 32;
 
 /// The wire form of a [`BootstrapKey`]: the uniform parts are a seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,7 +38,9 @@ pub struct SeededBootstrapKey {
 
 impl SeededBootstrapKey {
     /// Encrypts the bits of `input` under `output` (a flattened GLWE secret), with the crate's key
-    /// generation seeded from `rng`.
+    /// generation seeded from `rng`. Where several bits go into one step, what is encrypted is
+    /// whether they are exactly this combination, for each but all zeros (Zhou et al., ePrint
+    /// 2018/532; Bourse et al., ePrint 2017/1114).
     ///
     /// # Errors
     /// [`TfheError::Dimension`] where a secret has another dimension than the parameters.
@@ -55,7 +55,9 @@ impl SeededBootstrapKey {
         let seed = rng.random();
         let mut key = empty_seeded_key(&parameters, seed, vec![0; parameters.seeded_words()]);
         par_generate_seeded_lwe_bootstrap_key(
-            &tfhe::core_crypto::prelude::LweSecretKey::from_container(input.bits()),
+            &tfhe::core_crypto::prelude::LweSecretKey::from_container(
+                combinations(input.bits(), parameters.grouping_factor()).as_slice(),
+            ),
             &GlweSecretKey::from_container(output.bits(), parameters.size()),
             &mut key,
             Gaussian::from_dispersion_parameter(StandardDev(parameters.log2_std().exp2()), 0.0),
@@ -71,25 +73,24 @@ impl SeededBootstrapKey {
         Ok(Self { parameters, input: input.id(), output: output.id(), seed, bodies })
     }
 
-    /// The key in the Fourier domain, ready for use.
-    #[must_use]
-    pub fn expand(&self) -> BootstrapKey {
+    /// The key in the Fourier domain, ready for use by `kernel`.
+    ///
+    /// # Errors
+    /// [`TfheError::Kernel`] where the kernel cannot run here or not with this key.
+    pub fn expand(&self, kernel: Kernel) -> Result<BootstrapKey, TfheError> {
         let parameters = self.parameters;
+        kernel.check(parameters.grouping_factor())?;
         let standard = self.standard();
-        let (base_log, levels) = parameters.decomposition();
-        let mut fourier = FourierLweBootstrapKeyOwned::new(
-            LweDimension(parameters.lwe_dimension()),
-            standard.glwe_size(),
-            parameters.size(),
-            base_log,
-            levels,
-        );
-        par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut fourier);
-        let fft = Fft::new(parameters.size());
-        BootstrapKey { parameters, input: self.input, output: self.output, fourier, fft }
+        let rotation: Box<dyn BlindRotation> = match kernel {
+            Kernel::Tfhe => Box::new(Reference::new(parameters, &standard)),
+            Kernel::Fused(instructions) => fused::prepare(instructions, &parameters, &standard)
+                .ok_or(TfheError::Kernel { kernel, reason: "it was not built in" })?,
+        };
+        Ok(BootstrapKey { parameters, kernel, input: self.input, output: self.output, rotation })
     }
 
-    /// The key before its transformation: one GGSW ciphertext per bit of the input's secret.
+    /// The key before its transformation: one GGSW ciphertext per bit of the input's secret, or per
+    /// combination of bits.
     pub(super) fn standard(&self) -> LweBootstrapKeyOwned<u64> {
         let bodies = self.bodies.unpack().into_iter().map(|word| word << (64 - WIRE_BITS));
         empty_seeded_key(&self.parameters, self.seed, bodies.collect())
@@ -145,13 +146,31 @@ fn check(name: &'static str, expected: usize, found: usize) -> Result<(), TfheEr
     if expected == found { Ok(()) } else { Err(TfheError::Dimension { name, expected, found }) }
 }
 
+/// For each group of `grouping_factor` bits and each combination from 1 to `2^g - 1` (first bit
+/// lowest), whether the bits are that combination.
+fn combinations(bits: &[u64], grouping_factor: usize) -> Zeroizing<Vec<u64>> {
+    let mut all = Zeroizing::new(Vec::with_capacity(bits.len() << grouping_factor));
+    for group in bits.chunks_exact(grouping_factor) {
+        let own = group.iter().rev().fold(0, |own, bit| 2 * own + bit);
+        all.extend((1..1 << grouping_factor).map(|combination| u64::from(combination == own)));
+    }
+    all
+}
+
+/// A key in the layout of a kernel.
+pub(super) trait BlindRotation: Send + Sync {
+    /// Bootstraps one batch on one thread: the switched samples `input`, one after the other, give
+    /// the samples `output`.
+    fn bootstrap(&self, input: &[u32], table: &LookupTable, output: &mut [u64]);
+}
+
 /// Evaluates look-up tables on encrypted numbers; public.
 pub struct BootstrapKey {
     parameters: BootstrapParameters,
+    kernel: Kernel,
     input: KeyId,
     output: KeyId,
-    fourier: FourierLweBootstrapKeyOwned,
-    fft: Fft,
+    rotation: Box<dyn BlindRotation>,
 }
 
 impl BootstrapKey {
@@ -175,9 +194,9 @@ impl BootstrapKey {
         let task = task_size(count, rayon::current_num_threads());
         words
             .par_chunks_mut(task * stride)
-            .zip(inputs.words().par_chunks(task * (inputs.dimension() + 1)))
+            .zip(inputs.words().par_chunks(task * inputs.stride()))
             .for_each(|(output, input)| {
-                self.bootstrap_task(input, table, output);
+                self.rotation.bootstrap(input, table, output);
                 finished(output.len() / stride);
             });
         LweBatch::new(stride - 1, words, self.output)
@@ -193,55 +212,10 @@ impl BootstrapKey {
         }
         self.input.check(inputs.key())?;
         check("LWE dimension", self.parameters.lwe_dimension(), inputs.dimension())?;
+        check("grouping factor", self.parameters.grouping_factor(), inputs.grouping_factor())?;
         check("polynomial size", self.parameters.polynomial_size(), table.polynomial_size())?;
         let bits = self.parameters.log2_input_modulus() as usize;
         check("bits of the input modulus", bits, inputs.log2_modulus() as usize)
-    }
-
-    /// One batch on one thread: blind rotation with the key in the outer loop, then extraction of
-    /// the constant coefficient.
-    fn bootstrap_task(&self, input: &[u32], table: &LookupTable, output: &mut [u64]) {
-        let samples: Vec<SwitchedSample> = input
-            .chunks_exact(self.parameters.lwe_dimension() + 1)
-            .map(|words| SwitchedSample {
-                words,
-                log2_modulus: self.parameters.log2_input_modulus() as usize,
-            })
-            .collect();
-        let glwe_size = self.fourier.glwe_size();
-        let mut accumulators = GlweCiphertextList::from_container(
-            self.trivial_accumulators(table, samples.len()),
-            glwe_size,
-            self.parameters.size(),
-            CiphertextModulus::new_native(),
-        );
-        let fft = self.fft.as_view();
-        let count = CiphertextCount(samples.len());
-        let mut buffers = ComputationBuffers::new();
-        let needed =
-            batch_blind_rotate_assign_scratch::<u64>(glwe_size, self.parameters.size(), count, fft);
-        buffers.resize(needed.unaligned_bytes_required());
-        self.fourier.as_view().batch_blind_rotate_assign(
-            accumulators.as_mut_view(),
-            &samples,
-            fft,
-            buffers.stack(),
-        );
-        let stride = self.parameters.output_dimension() + 1;
-        for (accumulator, sample) in accumulators.iter().zip(output.chunks_exact_mut(stride)) {
-            extract_lwe_sample_from_glwe_ciphertext(
-                &accumulator,
-                &mut LweCiphertext::from_container(sample, CiphertextModulus::new_native()),
-                MonomialDegree(0),
-            );
-        }
-    }
-
-    /// `count` noiseless encryptions of the table: `k` zero polynomials and the table itself.
-    fn trivial_accumulators(&self, table: &LookupTable, count: usize) -> Vec<u64> {
-        let mut one = vec![0; self.parameters.output_dimension()];
-        one.extend_from_slice(table.polynomial());
-        one.repeat(count)
     }
 
     /// The parameters.
@@ -262,6 +236,12 @@ impl BootstrapKey {
         self.output
     }
 
+    /// The kernel that it runs on.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
     /// Bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -273,38 +253,40 @@ impl fmt::Debug for BootstrapKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BootstrapKey")
             .field("parameters", &self.parameters)
+            .field("kernel", &self.kernel)
             .field("input", &self.input)
             .field("output", &self.output)
             .finish_non_exhaustive()
     }
 }
 
-/// The largest task below [`LARGEST_TASK`] that gives each thread the same number of tasks.
+/// The size of task, a whole number of tiles, with which the busiest thread has the least to do.
 fn task_size(count: usize, threads: usize) -> usize {
-    let rounds = count.div_ceil(LARGEST_TASK * threads).max(1);
-    count.div_ceil(rounds * threads)
+    let busiest = |size: &usize| count.div_ceil(*size).div_ceil(threads) * size;
+    let sizes = (1..=LARGEST_TASK / fused::TILE).rev().map(|tiles| tiles * fused::TILE);
+    sizes.min_by_key(busiest).unwrap_or(LARGEST_TASK)
 }
 
-/// One sample as the crate's blind rotation reads it.
-struct SwitchedSample<'a> {
-    words: &'a [u32],
-    log2_modulus: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl ModulusSwitchedLweCiphertext<usize> for SwitchedSample<'_> {
-    fn log_modulus(&self) -> CiphertextModulusLog {
-        CiphertextModulusLog(self.log2_modulus)
+    #[test]
+    fn combinations_say_which_one_it_is() {
+        assert_eq!(*combinations(&[1, 0, 1], 1), [1, 0, 1]);
+        assert_eq!(*combinations(&[1, 0, 0, 1, 1, 1, 0, 0], 2), [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(*combinations(&[0, 1, 1], 3), [0, 0, 0, 0, 0, 1, 0]);
     }
 
-    fn lwe_dimension(&self) -> LweDimension {
-        LweDimension(self.words.len() - 1)
-    }
-
-    fn body(&self) -> usize {
-        self.words.last().map_or(0, |&word| word as usize)
-    }
-
-    fn mask(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        self.words[..self.words.len() - 1].iter().map(|&word| word as usize)
+    #[test]
+    fn threads_have_equal_shares() {
+        assert_eq!(task_size(1, 2), fused::TILE);
+        assert_eq!(task_size(1176, 2), 28);
+        assert_eq!(task_size(64, 2), 32);
+        for count in 1..500 {
+            let size = task_size(count, 2);
+            assert!(size % fused::TILE == 0 && size <= LARGEST_TASK);
+            assert!(count.div_ceil(size).div_ceil(2) * size < count.div_ceil(2) + LARGEST_TASK);
+        }
     }
 }

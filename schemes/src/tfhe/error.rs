@@ -1,5 +1,6 @@
 //! What can go wrong in TFHE.
 
+use super::Kernel;
 use crate::key_id::KeyMismatch;
 use crate::security::SecurityError;
 use thiserror::Error;
@@ -33,6 +34,14 @@ pub enum TfheError {
         expected: usize,
         /// The operand's.
         found: usize,
+    },
+    /// A kernel that cannot run here or not with this key.
+    #[error("the kernel {kernel} cannot run: {reason}")]
+    Kernel {
+        /// The kernel.
+        kernel: Kernel,
+        /// Why, and what would.
+        reason: &'static str,
     },
     /// A batch without samples.
     #[error("the batch is empty: bootstrapping needs at least one sample")]

@@ -6,14 +6,18 @@
 
 pub mod bootstrap;
 pub mod error;
+pub mod fused;
+pub mod kernel;
 pub mod keys;
 pub mod lut;
 pub mod lwe;
 pub mod noise;
 pub mod parameters;
+mod reference;
 
 pub use bootstrap::{BootstrapKey, SeededBootstrapKey};
 pub use error::TfheError;
+pub use kernel::{Instructions, Kernel};
 pub use keys::LweSecretKey;
 pub use lut::LookupTable;
 pub use lwe::{LweBatch, SwitchedLweBatch};

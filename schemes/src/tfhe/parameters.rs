@@ -17,6 +17,7 @@ pub struct BootstrapParameters {
     polynomial_size: usize,
     base_log: usize,
     levels: usize,
+    grouping_factor: usize,
     log2_std: f64,
 }
 
@@ -41,6 +42,7 @@ impl BootstrapParameters {
             polynomial_size,
             base_log,
             levels,
+            grouping_factor: 1,
             log2_std: minimal_log2_std(output_dimension, LOG2_MODULUS),
         }
         .checked()?;
@@ -61,8 +63,36 @@ impl BootstrapParameters {
         levels: usize,
         log2_std: f64,
     ) -> Result<Self, TfheError> {
-        Self { lwe_dimension, glwe_dimension, polynomial_size, base_log, levels, log2_std }
-            .checked()
+        let grouping_factor = 1;
+        Self {
+            lwe_dimension,
+            glwe_dimension,
+            polynomial_size,
+            base_log,
+            levels,
+            grouping_factor,
+            log2_std,
+        }
+        .checked()
+    }
+
+    /// The same with `grouping_factor` bits of the input's secret in each step of the blind
+    /// rotation: that many times fewer steps, `(2^g - 1) / g` times the key, more noise
+    /// ([`super::noise::bootstrap`]), and another modulus switch ([`super::SwitchedLweBatch`]).
+    ///
+    /// # Errors
+    /// [`TfheError::Parameter`] above 3, or where it does not divide the LWE dimension.
+    pub fn with_grouping_factor(self, grouping_factor: usize) -> Result<Self, TfheError> {
+        let fits =
+            (1..=3).contains(&grouping_factor) && self.lwe_dimension.is_multiple_of(grouping_factor);
+        if !fits {
+            return Err(TfheError::Parameter {
+                name: "grouping factor",
+                found: grouping_factor,
+                allowed: "1, 2 or 3, a divisor of the LWE dimension",
+            });
+        }
+        Ok(Self { grouping_factor, ..self })
     }
 
     fn checked(self) -> Result<Self, TfheError> {
@@ -116,6 +146,24 @@ impl BootstrapParameters {
         self.levels
     }
 
+    /// Bits `g` of the input's secret in each step of the blind rotation.
+    #[must_use]
+    pub fn grouping_factor(&self) -> usize {
+        self.grouping_factor
+    }
+
+    /// Steps of the blind rotation, `n / g`.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.lwe_dimension / self.grouping_factor
+    }
+
+    /// GGSW ciphertexts of a step, `2^g - 1`.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        (1 << self.grouping_factor) - 1
+    }
+
     /// Dimension `k N` of the output's secret.
     #[must_use]
     pub fn output_dimension(&self) -> usize {
@@ -145,12 +193,13 @@ impl BootstrapParameters {
         }
     }
 
-    /// 64-bit words of the seeded key: one body per row, `n (k+1) levels N`.
+    /// 64-bit words of the seeded key: one body per row, `(2^g - 1) (n/g) (k+1) levels N`.
     pub(super) fn seeded_words(&self) -> usize {
-        self.lwe_dimension * (self.glwe_dimension + 1) * self.levels * self.polynomial_size
+        self.steps() * self.terms() * (self.glwe_dimension + 1) * self.levels * self.polynomial_size
     }
 
-    /// Bytes of the key in the Fourier domain: `n (k+1)^2 levels N/2` complex numbers.
+    /// Bytes of the key in the Fourier domain: `(2^g - 1) (n/g) (k+1)^2 levels N/2` complex
+    /// numbers.
     #[must_use]
     pub fn fourier_bytes(&self) -> usize {
         self.seeded_words() * (self.glwe_dimension + 1) / 2 * 16

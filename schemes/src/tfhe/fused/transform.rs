@@ -1,0 +1,529 @@
+//! The negacyclic Fourier transform of real polynomials, folded into `M = N/2` complex points.
+//!
+//! A polynomial `p` of `R[X]/(X^N + 1)` is the complex polynomial `sum_j (p_j + i p_(j+M)) X^j` modulo
+//! `X^M - i`. The forward transform splits that modulus in two, level by level,
+//! `X^(2h) - w^2 = (X^h - w)(X^h + w)`, down to the values at `e^(i pi (4f+1)/N)`: no twist is needed,
+//! and position `p` holds frequency `f = bitreverse(p)`. The inverse is the decimation in time from
+//! that order, after which position `j` is still to be multiplied by `e^(-i pi j/N) / M`. Every
+//! butterfly, `u + w v` and `u - w v`, is six fused multiply-adds: the second is `2u` less the first.
+//!
+//! Vectors hold neighbouring points; the last `2 log2 L` levels of the forward transform are done on
+//! blocks of `L` vectors in registers, transposed halfway. Its results stay transposed.
+
+use super::lanes::{Lanes, check_access};
+use aligned_vec::{AVec, ConstAlign, avec};
+use std::f64::consts::PI;
+
+/// Numbers aligned for the widest vectors.
+pub(super) type Aligned = AVec<f64, ConstAlign<64>>;
+
+pub(super) fn zeros(count: usize) -> Aligned {
+    avec![[64]| 0.0; count]
+}
+
+/// Complex numbers, real and imaginary parts apart.
+#[derive(Clone)]
+pub(super) struct Complex {
+    pub(super) re: Aligned,
+    pub(super) im: Aligned,
+}
+
+impl Complex {
+    pub(super) fn zeros(count: usize) -> Self {
+        Self { re: zeros(count), im: zeros(count) }
+    }
+
+    /// `e^(i pi angle)` for each angle.
+    pub(super) fn unit(angles: impl Iterator<Item = f64>) -> Self {
+        let (mut re, mut im) = (AVec::new(64), AVec::new(64));
+        for angle in angles {
+            let (sin, cos) = (angle * PI).sin_cos();
+            re.push(cos);
+            im.push(sin);
+        }
+        Self { re, im }
+    }
+
+    /// # Safety
+    /// `start + L` is at most the length.
+    #[inline(always)]
+    pub(super) unsafe fn load<S: Lanes<L>, const L: usize>(
+        &self,
+        lanes: S,
+        start: usize,
+    ) -> [S::Vector; 2] {
+        // SAFETY: both parts are as long
+        unsafe { [lanes.load(&self.re, start), lanes.load(&self.im, start)] }
+    }
+
+    /// # Safety
+    /// `index` is below the length.
+    #[inline(always)]
+    pub(super) unsafe fn splat<S: Lanes<L>, const L: usize>(
+        &self,
+        lanes: S,
+        index: usize,
+    ) -> [S::Vector; 2] {
+        check_access(index, 1, self.re.len());
+        // SAFETY: both parts are as long
+        unsafe {
+            [lanes.splat(*self.re.get_unchecked(index)), lanes.splat(*self.im.get_unchecked(index))]
+        }
+    }
+
+    /// # Safety
+    /// `start + L` is at most the length.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Lanes<L>, const L: usize>(
+        &mut self,
+        lanes: S,
+        start: usize,
+        z: [S::Vector; 2],
+    ) {
+        // SAFETY: both parts are as long
+        unsafe {
+            lanes.store(&mut self.re, start, z[0]);
+            lanes.store(&mut self.im, start, z[1]);
+        }
+    }
+}
+
+/// `(u + p, u - p)` from `u` and `u + p`.
+#[inline(always)]
+fn both<S: Lanes<L>, const L: usize>(
+    lanes: S,
+    u: [S::Vector; 2],
+    sum: [S::Vector; 2],
+) -> [[S::Vector; 2]; 2] {
+    let two = lanes.splat(2.0);
+    [sum, [lanes.mul_sub(two, u[0], sum[0]), lanes.mul_sub(two, u[1], sum[1])]]
+}
+
+/// `(u + w v, u - w v)`; no `w` is 1.
+#[inline(always)]
+fn butterfly<S: Lanes<L>, const L: usize>(
+    lanes: S,
+    u: [S::Vector; 2],
+    v: [S::Vector; 2],
+    w: Option<[S::Vector; 2]>,
+) -> [[S::Vector; 2]; 2] {
+    let sum = match w {
+        None => [lanes.add(u[0], v[0]), lanes.add(u[1], v[1])],
+        Some([re, im]) => [
+            lanes.neg_mul_add(im, v[1], lanes.mul_add(re, v[0], u[0])),
+            lanes.mul_add(im, v[0], lanes.mul_add(re, v[1], u[1])),
+        ],
+    };
+    both(lanes, u, sum)
+}
+
+/// `(u + i w v, u - i w v)`
+#[inline(always)]
+fn butterfly_i<S: Lanes<L>, const L: usize>(
+    lanes: S,
+    u: [S::Vector; 2],
+    v: [S::Vector; 2],
+    [re, im]: [S::Vector; 2],
+) -> [[S::Vector; 2]; 2] {
+    let sum = [
+        lanes.neg_mul_add(re, v[1], lanes.neg_mul_add(im, v[0], u[0])),
+        lanes.mul_add(re, v[0], lanes.neg_mul_add(im, v[1], u[1])),
+    ];
+    both(lanes, u, sum)
+}
+
+/// `(u - i w v, u + i w v)`; no `w` is 1.
+#[inline(always)]
+fn butterfly_minus_i<S: Lanes<L>, const L: usize>(
+    lanes: S,
+    u: [S::Vector; 2],
+    v: [S::Vector; 2],
+    w: Option<[S::Vector; 2]>,
+) -> [[S::Vector; 2]; 2] {
+    let sum = match w {
+        None => [lanes.add(u[0], v[1]), lanes.sub(u[1], v[0])],
+        Some([re, im]) => [
+            lanes.mul_add(re, v[1], lanes.mul_add(im, v[0], u[0])),
+            lanes.neg_mul_add(re, v[0], lanes.mul_add(im, v[1], u[1])),
+        ],
+    };
+    both(lanes, u, sum)
+}
+
+/// `log2 R` levels of the forward transform on `R <= 8` points: level `t` has `2^t` blocks; the
+/// twiddle of block `b` is `w(2^t / 2 + b/2)`, times `i` for odd blocks. Written out, so that all
+/// points stay in registers.
+#[inline(always)]
+fn split<S: Lanes<L>, const L: usize, const R: usize>(
+    lanes: S,
+    z: &mut [[S::Vector; 2]; R],
+    w: impl Fn(usize) -> [S::Vector; 2],
+) {
+    if R == 1 {
+        return;
+    }
+    let first = w(0);
+    if R == 2 {
+        [z[0], z[1]] = butterfly(lanes, z[0], z[1], Some(first));
+        return;
+    }
+    let h = R / 2;
+    [z[0], z[h]] = butterfly(lanes, z[0], z[h], Some(first));
+    [z[1], z[h + 1]] = butterfly(lanes, z[1], z[h + 1], Some(first));
+    if R == 8 {
+        [z[2], z[6]] = butterfly(lanes, z[2], z[6], Some(first));
+        [z[3], z[7]] = butterfly(lanes, z[3], z[7], Some(first));
+    }
+    let (second, q) = (w(1), h / 2);
+    [z[0], z[q]] = butterfly(lanes, z[0], z[q], Some(second));
+    [z[h], z[h + q]] = butterfly_i(lanes, z[h], z[h + q], second);
+    if R == 8 {
+        [z[1], z[3]] = butterfly(lanes, z[1], z[3], Some(second));
+        [z[5], z[7]] = butterfly_i(lanes, z[5], z[7], second);
+        let third = w(2);
+        [z[0], z[1]] = butterfly(lanes, z[0], z[1], Some(third));
+        [z[2], z[3]] = butterfly_i(lanes, z[2], z[3], third);
+        let third = w(3);
+        [z[4], z[5]] = butterfly(lanes, z[4], z[5], Some(third));
+        [z[6], z[7]] = butterfly_i(lanes, z[6], z[7], third);
+    }
+}
+
+/// `log2 R` levels of the inverse transform on `R <= 8` points: level `t` has distance `2^t`; the
+/// twiddle at `k` is `w(2^t / 2 + k)`, times `-i` and with `2^t / 2` less for the upper half of the
+/// `k`. Written out, so that all points stay in registers.
+#[inline(always)]
+fn join<S: Lanes<L>, const L: usize, const R: usize>(
+    lanes: S,
+    z: &mut [[S::Vector; 2]; R],
+    w: impl Fn(usize) -> Option<[S::Vector; 2]>,
+) {
+    if R == 1 {
+        return;
+    }
+    let first = w(0);
+    [z[0], z[1]] = butterfly(lanes, z[0], z[1], first);
+    if R >= 4 {
+        [z[2], z[3]] = butterfly(lanes, z[2], z[3], first);
+    }
+    if R == 8 {
+        [z[4], z[5]] = butterfly(lanes, z[4], z[5], first);
+        [z[6], z[7]] = butterfly(lanes, z[6], z[7], first);
+    }
+    if R >= 4 {
+        let second = w(1);
+        [z[0], z[2]] = butterfly(lanes, z[0], z[2], second);
+        [z[1], z[3]] = butterfly_minus_i(lanes, z[1], z[3], second);
+        if R == 8 {
+            [z[4], z[6]] = butterfly(lanes, z[4], z[6], second);
+            [z[5], z[7]] = butterfly_minus_i(lanes, z[5], z[7], second);
+            let third = w(2);
+            [z[0], z[4]] = butterfly(lanes, z[0], z[4], third);
+            [z[2], z[6]] = butterfly_minus_i(lanes, z[2], z[6], third);
+            let third = w(3);
+            [z[1], z[5]] = butterfly(lanes, z[1], z[5], third);
+            [z[3], z[7]] = butterfly_minus_i(lanes, z[3], z[7], third);
+        }
+    }
+}
+
+/// Level `t` and position `q` of twiddle `2^t / 2 + q` in [`split`] and [`join`].
+#[inline(always)]
+fn level_of(index: usize) -> (u32, usize) {
+    if index == 0 { (0, 0) } else { (index.ilog2() + 1, index - (1 << index.ilog2())) }
+}
+
+/// Both parts of `L` vectors transposed.
+#[inline(always)]
+fn transpose<S: Lanes<L>, const L: usize>(lanes: S, z: &mut [[S::Vector; 2]; L]) {
+    let re = lanes.transpose(z.map(|[re, _]| re));
+    let im = lanes.transpose(z.map(|[_, im]| im));
+    for ((z, re), im) in z.iter_mut().zip(re).zip(im) {
+        *z = [re, im];
+    }
+}
+
+/// The tables of a transform for vectors of `L`.
+pub(super) struct Transform<const L: usize> {
+    points: usize,
+    /// `log2` of the radix of each pass before the last `2 log2 L` levels.
+    passes: Vec<u32>,
+    /// At `2^s + b`: the square root of the modulus of block `b` at level `s`; odd blocks have `i`
+    /// times that of their left neighbour.
+    roots: Complex,
+    /// The roots of the levels after the transposition: `L/2` vectors for each block of `L^2`.
+    block_roots: Complex,
+    /// At `h + k`: `e^(-i pi k/h)`.
+    twiddles: Complex,
+    /// `e^(-i pi j/N) / M`
+    untwist: Complex,
+}
+
+impl<const L: usize> Transform<L> {
+    /// The transform of `2 points` real coefficients; `points` is a power of two above `L^2`.
+    pub(super) fn new(points: usize) -> Self {
+        let levels = points.ilog2();
+        let before = levels - 2 * L.ilog2();
+        let mut passes = match before {
+            1 => vec![1],
+            _ if before % 2 == 1 => vec![3],
+            _ => vec![2],
+        };
+        while passes.iter().sum::<u32>() < before {
+            passes.push(2);
+        }
+        let roots = Complex::unit((0..points).map(root_angle));
+        let block_roots = (0..points / (2 * L)).flat_map(|vector| {
+            let (block, (level, q)) = (vector / (L / 2), level_of(vector % (L / 2)));
+            let first = points / L + L * block;
+            (0..L).map(move |lane| root_angle(((first + lane) << level) + 2 * q))
+        });
+        let block_roots = Complex::unit(block_roots.take(if L == 1 { 0 } else { points / 2 }));
+        let twiddles = Complex::unit((0..points).map(|index| {
+            let h = 1 << index.max(1).ilog2();
+            -(index.saturating_sub(h) as f64) / h as f64
+        }));
+        let mut untwist = Complex::unit((0..points).map(|j| -(j as f64) / (2 * points) as f64));
+        for value in untwist.re.iter_mut().chain(untwist.im.iter_mut()) {
+            *value /= points as f64;
+        }
+        Self { points, passes, roots, block_roots, twiddles, untwist }
+    }
+
+    /// The frequency of each vector's first lane, and what each further lane adds to it.
+    pub(super) fn frequencies(&self) -> (Vec<usize>, [usize; L]) {
+        let shift = usize::BITS - self.points.ilog2();
+        let reverse = |position: usize| position.reverse_bits() >> shift;
+        let first = (0..self.points / L).map(|v| reverse(v / L * L * L + v % L)).collect();
+        (first, std::array::from_fn(|lane| reverse(L * lane)))
+    }
+
+    /// Twiddle `index` of [`split`] for block `block` of `blocks`.
+    #[inline(always)]
+    fn root(blocks: usize, block: usize, index: usize) -> usize {
+        let (level, q) = level_of(index);
+        ((blocks + block) << level) + 2 * q
+    }
+
+    /// Scratch space for [`Transform::forward`] and [`Transform::inverse`].
+    pub(super) fn scratch(&self) -> Complex {
+        Complex::zeros(self.points)
+    }
+
+    /// The transform of the points that `load` gives (`[j, j + L)` each time, `j + L <= M`). Vector
+    /// `v < M/L` of the result goes to `store`; see [`Transform::frequencies`]. `scratch` is
+    /// overwritten.
+    #[inline(always)]
+    pub(super) fn forward<S: Lanes<L>>(
+        &self,
+        lanes: S,
+        scratch: &mut Complex,
+        mut load: impl FnMut(usize) -> [S::Vector; 2],
+        mut store: impl FnMut(usize, [S::Vector; 2]),
+    ) {
+        assert_eq!(scratch.re.len().min(scratch.im.len()), self.points);
+        match self.passes[0] {
+            1 => self.first_pass::<S, 2>(lanes, scratch, &mut load),
+            2 => self.first_pass::<S, 4>(lanes, scratch, &mut load),
+            _ => self.first_pass::<S, 8>(lanes, scratch, &mut load),
+        }
+        let mut blocks = 1 << self.passes[0];
+        for &radix in &self.passes[1..] {
+            self.pass(lanes, scratch, blocks);
+            blocks <<= radix;
+        }
+        for block in 0..blocks {
+            // SAFETY: `blocks` is M/L^2, which `new` makes the passes come to; the vectors are in
+            // the block's L^2 points, its roots at level log2(blocks) and two below, and there are
+            // L/2 vectors of block roots for each block
+            let z = unsafe { self.last_block(lanes, scratch, blocks, block) };
+            for (column, z) in z.into_iter().enumerate() {
+                store(block * L + column, z);
+            }
+        }
+    }
+
+    /// # Safety
+    /// `block < blocks = M/L^2`, and `scratch` has `M` points.
+    #[inline(always)]
+    unsafe fn last_block<S: Lanes<L>>(
+        &self,
+        lanes: S,
+        scratch: &Complex,
+        blocks: usize,
+        block: usize,
+    ) -> [[S::Vector; 2]; L] {
+        // SAFETY: `L` vectors from each block; see `new` for the lengths of the tables
+        unsafe {
+            let mut z = std::array::from_fn(|r| scratch.load(lanes, (block * L + r) * L));
+            split(lanes, &mut z, |index| self.roots.splat(lanes, Self::root(blocks, block, index)));
+            transpose(lanes, &mut z);
+            let own = block * (L / 2);
+            split(lanes, &mut z, |index| self.block_roots.load(lanes, (own + index) * L));
+            z
+        }
+    }
+
+    #[inline(always)]
+    fn first_pass<S: Lanes<L>, const R: usize>(
+        &self,
+        lanes: S,
+        scratch: &mut Complex,
+        load: &mut impl FnMut(usize) -> [S::Vector; 2],
+    ) {
+        let stride = self.points / R;
+        for j in (0..stride).step_by(L) {
+            let mut z = std::array::from_fn::<_, R, _>(|r| load(j + r * stride));
+            // SAFETY: roots below R <= M; points below M, which `scratch` has
+            unsafe {
+                split(lanes, &mut z, |index| self.roots.splat(lanes, Self::root(1, 0, index)));
+                for (r, z) in z.into_iter().enumerate() {
+                    scratch.store(lanes, j + r * stride, z);
+                }
+            }
+        }
+    }
+
+    /// Two levels in place.
+    #[inline(always)]
+    fn pass<S: Lanes<L>>(&self, lanes: S, scratch: &mut Complex, blocks: usize) {
+        let stride = self.points / (4 * blocks);
+        for block in 0..blocks {
+            for j in (4 * stride * block..4 * stride * block + stride).step_by(L) {
+                // SAFETY: roots below 4 blocks <= M; points below M, which `scratch` has
+                unsafe {
+                    let mut z =
+                        std::array::from_fn::<_, 4, _>(|r| scratch.load(lanes, j + r * stride));
+                    split(lanes, &mut z, |index| {
+                        self.roots.splat(lanes, Self::root(blocks, block, index))
+                    });
+                    for (r, z) in z.into_iter().enumerate() {
+                        scratch.store(lanes, j + r * stride, z);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The inverse of [`Transform::forward`], from the vectors that `load` gives (`v < M/L`) to the
+    /// points that `store` is given (`j + L <= M`), together with what they are still to be
+    /// multiplied by.
+    #[inline(always)]
+    pub(super) fn inverse<S: Lanes<L>>(
+        &self,
+        lanes: S,
+        scratch: &mut Complex,
+        load: impl Fn(usize) -> [S::Vector; 2],
+        store: impl FnMut(usize, [S::Vector; 2], [S::Vector; 2]),
+    ) {
+        assert_eq!(scratch.re.len().min(scratch.im.len()), self.points);
+        for block in 0..self.points / (L * L) {
+            let z = std::array::from_fn(|column| load(block * L + column));
+            // SAFETY: twiddles below L^2 <= M; `L` vectors in each block of `scratch`
+            unsafe { self.first_block(lanes, scratch, block, z) };
+        }
+        let mut distance = L * L;
+        for _ in &self.passes[1..] {
+            self.inverse_pass(lanes, scratch, distance);
+            distance *= 4;
+        }
+        match self.passes[0] {
+            1 => self.last_pass::<S, 2>(lanes, scratch, store),
+            2 => self.last_pass::<S, 4>(lanes, scratch, store),
+            _ => self.last_pass::<S, 8>(lanes, scratch, store),
+        }
+    }
+
+    /// # Safety
+    /// `block < M/L^2`, and `scratch` has `M` points.
+    #[inline(always)]
+    unsafe fn first_block<S: Lanes<L>>(
+        &self,
+        lanes: S,
+        scratch: &mut Complex,
+        block: usize,
+        mut z: [[S::Vector; 2]; L],
+    ) {
+        // SAFETY: twiddles below L^2 <= M; `L` vectors in each block
+        unsafe {
+            join(lanes, &mut z, |index| {
+                let (level, k) = level_of(index);
+                (k > 0).then(|| self.twiddles.splat(lanes, (1 << level) + k))
+            });
+            transpose(lanes, &mut z);
+            join(lanes, &mut z, |index| Some(self.twiddle(lanes, L, 0, index)));
+            for (r, z) in z.into_iter().enumerate() {
+                scratch.store(lanes, (block * L + r) * L, z);
+            }
+        }
+    }
+
+    /// Twiddle `index` of [`join`] for points from `j`, `distance` apart.
+    ///
+    /// # Safety
+    /// The level's distance, `distance` times `2^t`, is below `M`, and `j + L <= distance`.
+    #[inline(always)]
+    unsafe fn twiddle<S: Lanes<L>>(
+        &self,
+        lanes: S,
+        distance: usize,
+        j: usize,
+        index: usize,
+    ) -> [S::Vector; 2] {
+        let (level, q) = level_of(index);
+        // SAFETY: below twice the level's distance, thus M
+        unsafe { self.twiddles.load(lanes, (distance << level) + q * distance + j) }
+    }
+
+    #[inline(always)]
+    fn inverse_pass<S: Lanes<L>>(&self, lanes: S, scratch: &mut Complex, distance: usize) {
+        for base in (0..self.points).step_by(4 * distance) {
+            for j in (0..distance).step_by(L) {
+                // SAFETY: 4 distance divides M, which bounds points and twiddles
+                unsafe {
+                    let mut z = std::array::from_fn::<_, 4, _>(|r| {
+                        scratch.load(lanes, base + j + r * distance)
+                    });
+                    join(lanes, &mut z, |index| Some(self.twiddle(lanes, distance, j, index)));
+                    for (r, z) in z.into_iter().enumerate() {
+                        scratch.store(lanes, base + j + r * distance, z);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn last_pass<S: Lanes<L>, const R: usize>(
+        &self,
+        lanes: S,
+        scratch: &Complex,
+        mut store: impl FnMut(usize, [S::Vector; 2], [S::Vector; 2]),
+    ) {
+        let distance = self.points / R;
+        for j in (0..distance).step_by(L) {
+            // SAFETY: R distance is M, which bounds points and twiddles
+            let z = unsafe {
+                let mut z =
+                    std::array::from_fn::<_, R, _>(|r| scratch.load(lanes, j + r * distance));
+                join(lanes, &mut z, |index| Some(self.twiddle(lanes, distance, j, index)));
+                z
+            };
+            for (r, z) in z.into_iter().enumerate() {
+                let point = j + r * distance;
+                // SAFETY: the table has M points
+                store(point, z, unsafe { self.untwist.load(lanes, point) });
+            }
+        }
+    }
+}
+
+/// The angle, in half turns, of the root at `2^s + b`: the modulus' is 1/2 at level 0, and each
+/// level halves it and adds a half turn to the right.
+fn root_angle(index: usize) -> f64 {
+    let levels = index.max(1).ilog2();
+    let modulus = (0..levels).rev().fold(0.5, |angle, level| {
+        angle / 2.0 + f64::from(u8::from(index >> level & 1 == 1))
+    });
+    modulus / 2.0
+}
