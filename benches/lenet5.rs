@@ -122,10 +122,12 @@ impl OwnBootstraps {
                 Operation::Lut { table, key } => {
                     let bootstrap = parameters.bootstrap(*key)?;
                     let n = bootstrap.lwe_dimension();
-                    let words = (0..count * (n + 1)).map(|_| rng.next_u32()).collect();
+                    let group = bootstrap.grouping_factor();
+                    let stride = bootstrap.steps() * bootstrap.terms() + 1;
+                    let words = (0..count * stride).map(|_| rng.next_u32()).collect();
                     let input = server.keys().bootstrap(*key)?.input();
                     let bits = bootstrap.log2_input_modulus();
-                    batches.push((SwitchedLweBatch::new(n, bits, words, input)?, *table, *key));
+                    batches.push((SwitchedLweBatch::new(n, group, bits, words, input)?, *table, *key));
                 }
                 _ => {}
             }

@@ -5,6 +5,7 @@ use crate::message::{Context, EncryptedInput, EncryptedOutput, KEY_LIMIT, MESSAG
 use crate::run::{Encrypted, ExecuteError, Observer, RunError, Value, execute};
 use bellerophon_bridge::{self as bridge, BridgeError, EvaluationKeys, SeededEvaluationKeys};
 use bellerophon_schemes::ckks::{Coeffs, Encoder, PackedCiphertext, SeededCiphertext};
+use bellerophon_schemes::tfhe::Kernel;
 use bellerophon_schemes::wire::{self, Conformant, WireError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -65,7 +66,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the keys that a client published and checks that the program fits them.
+    /// Reads the keys that a client published and checks that the program fits them. Bootstrapping
+    /// runs on the fastest kernel of this processor.
     ///
     /// # Errors
     /// [`ServerError::Wire`] for bytes that are no keys for `parameters`, [`ServerError::Program`]
@@ -75,9 +77,23 @@ impl Server {
         program: Program,
         keys: &[u8],
     ) -> Result<Self, ServerError> {
+        Self::with_kernel(parameters, program, keys, None)
+    }
+
+    /// As [`Server::new`], with bootstrapping on `kernel` where one is given.
+    ///
+    /// # Errors
+    /// As [`Server::new`], and [`ServerError::Bridge`] where the kernel cannot run here or not with
+    /// these parameters.
+    pub fn with_kernel(
+        parameters: &bridge::Parameters,
+        program: Program,
+        keys: &[u8],
+        kernel: Option<Kernel>,
+    ) -> Result<Self, ServerError> {
         program.conforms(parameters).map_err(|reason| ServerError::Program { reason })?;
         let keys: SeededEvaluationKeys = wire::from_bytes(keys, KEY_LIMIT, parameters)?;
-        let keys = keys.expand(parameters)?;
+        let keys = keys.expand(parameters, kernel)?;
         Ok(Self { program, keys, encoder: Encoder::new(parameters.ckks()) })
     }
 

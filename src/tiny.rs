@@ -25,6 +25,7 @@ pub(crate) fn settings(log_dimension: u32) -> Settings {
         polynomial_size: size / glwe_dimension,
         base_log: 15,
         levels: 2,
+        grouping_factor: glwe_dimension,
     };
     Settings {
         parameters: ParametersLiteral {

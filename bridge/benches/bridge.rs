@@ -1,5 +1,5 @@
-//! The ways down and up and the bootstrapping between them, on one thread, named
-//! `operation/logN=…/logQ=…`. Rates count samples, merges of packing, or bootstrappings.
+//! The ways down and up, on one thread, named `operation/logN=…/logQ=…`. Rates count samples or merges
+//! of packing.
 
 use bellerophon_bridge::to_lwe::extract;
 use bellerophon_bridge::{
@@ -8,9 +8,7 @@ use bellerophon_bridge::{
 };
 use bellerophon_schemes::ckks::{Ciphertext, Coeffs, Encoder, Encryptor};
 use bellerophon_schemes::security::SecurityLevel;
-use bellerophon_schemes::tfhe::{
-    BootstrapParameters, LookupTable, LweBatch, LweSecretKey, SeededBootstrapKey,
-};
+use bellerophon_schemes::tfhe::LweBatch;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use rand::{RngExt, SeedableRng};
@@ -27,20 +25,6 @@ const LOG_MODULUS: u32 = 50;
 const LWE_DIMENSION: usize = 750;
 /// `log2(2N)` of the look-up tables that the samples go to.
 const LOG_TABLE_MODULUS: u32 = 11;
-const TORUS_BITS: u32 = 64;
-/// Bootstrappings in a batch.
-const BATCH: usize = 32;
-
-/// `(n, k, N, base_log, levels)` of the two bootstrapping keys of each preset.
-const BOOTSTRAPS: [(usize, usize, usize, usize, usize); 6] = [
-    (650, 2, 1024, 23, 1),
-    (650, 4, 512, 16, 2),
-    (720, 2, 1024, 23, 1),
-    (720, 2, 1024, 16, 2),
-    (780, 1, 2048, 23, 1),
-    (780, 1, 2048, 16, 2),
-];
-
 fn main() -> Result<(), Box<dyn Error>> {
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -52,7 +36,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let setting = Setting::new(&mut rng)?;
     setting.down(&mut criterion, &pool)?;
     setting.up(&mut criterion, &pool, &mut rng)?;
-    bootstraps(&mut criterion, &pool, &mut rng)?;
     criterion.final_summary();
     Ok(())
 }
@@ -92,7 +75,7 @@ impl Setting {
         let parameters = Parameters::new(literal, SecurityLevel::Bits128)?;
         let secrets = SecretKeys::generate(&parameters, rng)?;
         let keys = SeededEvaluationKeys::generate(&parameters, &secrets, rng)?;
-        let keys = keys.expand(&parameters)?;
+        let keys = keys.expand(&parameters, None)?;
         let scale = Amplitude::new(1.0).to_scale(parameters.ring().modulus())?;
         let values = vec![0.125; DIMENSION];
         let plaintext = Encoder::new(parameters.ckks()).encode_coefficients(&values, scale)?;
@@ -105,7 +88,7 @@ impl Setting {
         let positions: Vec<usize> = (0..392).collect();
         let name = name(&format!("samples={}", positions.len()));
         let ciphertext = &self.ciphertext;
-        let convert = || self.keys.to_lwe(black_box(ciphertext), &positions, LOG_TABLE_MODULUS);
+        let convert = || self.keys.to_lwe(black_box(ciphertext), &positions, LOG_TABLE_MODULUS, 1);
         convert()?; // what is timed below succeeds
         let mut down = group(criterion, "to_lwe", positions.len());
         down.bench_function(&name, |bencher| bencher.iter(|| pool.install(convert)));
@@ -146,30 +129,4 @@ fn merges(positions: &[usize]) -> Result<usize, Box<dyn Error>> {
     let levels = packing::levels(positions, DIMENSION)?;
     let nodes = |bits| positions.iter().map(|p| p % (1usize << bits)).collect::<HashSet<_>>().len();
     Ok((0..levels).map(nodes).sum())
-}
-
-fn bootstraps(
-    criterion: &mut Criterion,
-    pool: &ThreadPool,
-    rng: &mut ChaCha20Rng,
-) -> Result<(), Box<dyn Error>> {
-    for (n, k, size, base_log, levels) in BOOTSTRAPS {
-        let level = SecurityLevel::Bits128;
-        let parameters = BootstrapParameters::new(n, k, size, base_log, levels, level)?;
-        let input = LweSecretKey::generate(n, rng);
-        let output = LweSecretKey::generate(parameters.output_dimension(), rng);
-        let key = SeededBootstrapKey::generate(parameters, &input, &output, rng)?.expand();
-        let words = (0..BATCH * (n + 1)).map(|_| rng.random()).collect();
-        let samples = LweBatch::new(n, words, input.id())?;
-        let samples = samples.switch_modulus(parameters.log2_input_modulus())?;
-        let table = LookupTable::new(size, -0.25, |x| x.abs() - 0.25)?;
-        let bootstrap = || key.bootstrap(black_box(&samples), &table, &|_| ());
-        pool.install(bootstrap)?;
-        let mut group = group(criterion, "bootstrap", BATCH);
-        let (log_size, gadget) = (size.ilog2(), format!("base={base_log}/levels={levels}"));
-        let name = format!("logN={log_size}/logQ={TORUS_BITS}/n={n}/k={k}/{gadget}");
-        group.bench_function(&name, |bencher| bencher.iter(|| pool.install(bootstrap)));
-        group.finish();
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use bellerophon_schemes::ckks::{
 };
 use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::security::{LweInstance, SecretDistribution};
-use bellerophon_schemes::tfhe::{BootstrapKey, LweSecretKey, SeededBootstrapKey};
+use bellerophon_schemes::tfhe::{BootstrapKey, Kernel, LweSecretKey, SeededBootstrapKey};
 use bellerophon_schemes::wire::{Conformant, Wire};
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -127,19 +127,27 @@ impl SeededEvaluationKeys {
         Ok(Self { down, enter, packing, bootstraps })
     }
 
-    /// The keys in their transformed domains, ready for use.
+    /// The keys in their transformed domains, ready for use; bootstrapping keys for `kernel`, or each
+    /// for the fastest here.
     ///
     /// # Errors
-    /// [`BridgeError`] where the keys do not belong to `parameters`.
-    pub fn expand(&self, parameters: &Parameters) -> Result<EvaluationKeys, BridgeError> {
+    /// [`BridgeError`] where the keys do not belong to `parameters`, or the kernel cannot run.
+    pub fn expand(
+        &self,
+        parameters: &Parameters,
+        kernel: Option<Kernel>,
+    ) -> Result<EvaluationKeys, BridgeError> {
         let ring = parameters.ring();
         let packing = self.packing.iter().map(|key| key.expand(ring)).collect::<Result<_, _>>()?;
+        let bootstraps = self.bootstraps.iter().map(|key| {
+            key.expand(kernel.unwrap_or(Kernel::best(key.parameters().grouping_factor())))
+        });
         Ok(EvaluationKeys {
             parameters: parameters.clone(),
             down: self.down.expand(ring)?,
             enter: self.enter.as_ref().map(|key| key.expand(ring)).transpose()?,
             packing,
-            bootstraps: self.bootstraps.iter().map(SeededBootstrapKey::expand).collect(),
+            bootstraps: bootstraps.collect::<Result<_, _>>()?,
         })
     }
 

@@ -37,11 +37,12 @@ pub fn rescale(dimension: usize) -> f64 {
 }
 
 /// All of the way down to a table of polynomial size `2^(log2_modulus - 1)`: ring key switch,
-/// rounding to `2^64`, centred modulus switch.
+/// rounding to `2^64`, centred modulus switch for `grouping_factor` key bits a step.
 #[must_use]
-pub fn to_lwe(parameters: &Parameters, log2_modulus: u32) -> f64 {
+pub fn to_lwe(parameters: &Parameters, log2_modulus: u32, grouping_factor: usize) -> f64 {
     let n = parameters.lwe_dimension();
-    ring_switch(parameters) + rescale(n) + tfhe::noise::centered_modulus_switch(n, log2_modulus)
+    let switch = tfhe::noise::centered_modulus_switch(n, grouping_factor, log2_modulus);
+    ring_switch(parameters) + rescale(n) + switch
 }
 
 /// The noise at the input of bootstrapping key `index` that the bridge adds.
@@ -49,7 +50,8 @@ pub fn to_lwe(parameters: &Parameters, log2_modulus: u32) -> f64 {
 /// # Errors
 /// [`BridgeError::MissingBootstrapKey`].
 pub fn table_input(parameters: &Parameters, index: usize) -> Result<f64, BridgeError> {
-    Ok(to_lwe(parameters, parameters.bootstrap(index)?.log2_input_modulus()))
+    let bootstrap = parameters.bootstrap(index)?;
+    Ok(to_lwe(parameters, bootstrap.log2_input_modulus(), bootstrap.grouping_factor()))
 }
 
 /// The noise at the output of bootstrapping key `index`.

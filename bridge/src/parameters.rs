@@ -32,6 +32,8 @@ pub struct BootstrapLiteral {
     pub base_log: usize,
     /// Decomposition levels.
     pub levels: usize,
+    /// Bits of the small secret in each step of the blind rotation: 1, 2 or 3.
+    pub grouping_factor: usize,
 }
 
 /// What a user chooses; unchecked.
@@ -78,8 +80,9 @@ impl Parameters {
         let n = literal.lwe_dimension;
         let lwe_log2_std = minimal_log2_std(n, f64::from(literal.modulus_bits));
         let glwe = |b: &BootstrapLiteral| {
-            let BootstrapLiteral { glwe_dimension, polynomial_size, base_log, levels } = *b;
-            BootstrapParameters::new(n, glwe_dimension, polynomial_size, base_log, levels, level)
+            let BootstrapLiteral { glwe_dimension, polynomial_size, base_log, levels, .. } = *b;
+            BootstrapParameters::new(n, glwe_dimension, polynomial_size, base_log, levels, level)?
+                .with_grouping_factor(b.grouping_factor)
         };
         let bootstraps = literal.bootstraps.iter().map(glwe).collect::<Result<_, _>>()?;
         let ckks = ckks::Parameters::new(ckks_literal(&literal, None), level)?;
@@ -100,7 +103,7 @@ impl Parameters {
     ) -> Result<Self, BridgeError> {
         let n = literal.lwe_dimension;
         let glwe = |b: &BootstrapLiteral| {
-            let BootstrapLiteral { glwe_dimension, polynomial_size, base_log, levels } = *b;
+            let BootstrapLiteral { glwe_dimension, polynomial_size, base_log, levels, .. } = *b;
             BootstrapParameters::insecure_unchecked(
                 n,
                 glwe_dimension,
@@ -108,7 +111,8 @@ impl Parameters {
                 base_log,
                 levels,
                 glwe_log2_std,
-            )
+            )?
+            .with_grouping_factor(b.grouping_factor)
         };
         let bootstraps = literal.bootstraps.iter().map(glwe).collect::<Result<_, _>>()?;
         let ckks =

@@ -30,6 +30,7 @@ fn real_literal(assumptions: Assumptions, bootstraps: bool) -> ParametersLiteral
         polynomial_size: 1024,
         base_log,
         levels,
+        grouping_factor: 2,
     };
     ParametersLiteral {
         assumptions,
@@ -52,12 +53,19 @@ fn small_literal(assumptions: Assumptions, glwe_dimension: usize) -> ParametersL
         down_gadget: (5, 4),
         up_gadget: (10, 5),
         bootstraps: vec![
-            BootstrapLiteral { glwe_dimension, polynomial_size: 256, base_log: 15, levels: 2 },
+            BootstrapLiteral {
+                glwe_dimension,
+                polynomial_size: 256,
+                base_log: 15,
+                levels: 2,
+                grouping_factor: 1,
+            },
             BootstrapLiteral {
                 glwe_dimension: 1,
                 polynomial_size: dimension,
                 base_log: 20,
                 levels: 1,
+                grouping_factor: 2,
             },
         ],
     }
@@ -82,7 +90,7 @@ impl World {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let secrets = SecretKeys::generate(&parameters, &mut rng).unwrap();
         let seeded = SeededEvaluationKeys::generate(&parameters, &secrets, &mut rng).unwrap();
-        let keys = seeded.expand(&parameters).unwrap();
+        let keys = seeded.expand(&parameters, None).unwrap();
         let encoder = Encoder::new(parameters.ckks());
         Self { parameters, secrets, seeded, keys, encoder }
     }

@@ -7,7 +7,7 @@ use bellerophon_schemes::tfhe::{LweBatch, SwitchedLweBatch};
 
 impl EvaluationKeys {
     /// Coefficients `positions` of `ciphertext`, as LWE samples modulo `2^log2_modulus` under the
-    /// small secret: one ring key switch for the whole ciphertext, then extraction and the centred
+    /// small secret, for blind rotation with `grouping_factor` key bits a step: one ring key switch for the whole ciphertext, then extraction and the centred
     /// modulus switch of each sample. A value keeps its amplitude `scale / q`; the noise added is
     /// [`crate::noise::to_lwe`].
     ///
@@ -19,11 +19,12 @@ impl EvaluationKeys {
         ciphertext: &Ciphertext<Coeffs>,
         positions: &[usize],
         log2_modulus: u32,
+        grouping_factor: usize,
     ) -> Result<SwitchedLweBatch, BridgeError> {
         let switched = self.down.switch(ciphertext)?;
         let (n, stride) = (self.parameters.lwe_dimension(), self.parameters.lwe_stride());
         let samples = extract(&switched, positions, n, stride)?;
-        Ok(samples.switch_modulus(log2_modulus)?)
+        Ok(samples.switch_modulus(log2_modulus, grouping_factor)?)
     }
 }
 

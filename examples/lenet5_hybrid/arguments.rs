@@ -3,6 +3,7 @@
 use crate::Failure;
 use bellerophon::compile::Preset;
 use bellerophon_schemes::security::SecurityLevel;
+use bellerophon_schemes::tfhe::Kernel;
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::path::PathBuf;
@@ -30,6 +31,10 @@ pub struct Arguments {
     /// Rests on standard assumptions only: no partial and no shared secret (slower)
     #[arg(long)]
     pub conservative: bool,
+    /// Blind rotation: fused (the widest of fused-avx512, fused-avx2 and fused-scalar that this
+    /// processor has) or tfhe, the crate's, with one key bit a step; default: the fastest
+    #[arg(long)]
+    pub kernel: Option<Kernel>,
     /// Worker threads; default: all cores
     #[arg(long, value_name = "T")]
     pub threads: Option<usize>,

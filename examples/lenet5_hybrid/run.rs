@@ -13,6 +13,7 @@ use bellerophon::report::noise::{
 use bellerophon::run::simulated::NoiseModel;
 use bellerophon::server::{Event, Server};
 use bellerophon_bridge as bridge;
+use bellerophon_schemes::tfhe::Kernel;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::time::Instant;
@@ -34,6 +35,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.conservative {
         settings = settings.conservative();
     }
+    if arguments.kernel == Some(Kernel::Tfhe) {
+        settings = settings.with_grouping_factor(1);
+    }
     let parameters = bridge::Parameters::new(settings.parameters.clone(), arguments.security)?;
     let program = compile::compile(&network.graph, &network.calibration, &settings)?;
     show::heading(arguments, &network, &program, &digits);
@@ -43,7 +47,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => ChaCha20Rng::from_rng(&mut rand::rng()),
     };
     let mut outcome = opening(arguments, &digits, &program);
-    let (client, server) = keys(&parameters, &program, &mut rng, &mut outcome)?;
+    let kernel = arguments.kernel;
+    let (client, server) = keys(&parameters, &program, kernel, &mut rng, &mut outcome)?;
     show::keys(&outcome);
     let mut session = Session {
         client,
@@ -105,6 +110,7 @@ fn opening(arguments: &Arguments, digits: &Digits, program: &Program) -> Outcome
 fn keys(
     parameters: &bridge::Parameters,
     program: &Program,
+    kernel: Option<Kernel>,
     rng: &mut ChaCha20Rng,
     outcome: &mut Outcome,
 ) -> Result<(Client, Server), Failure> {
@@ -115,7 +121,7 @@ fn keys(
     outcome.keygen_seconds = begun.elapsed().as_secs_f64();
     spinner.set_message("server: reading keys");
     let begun = Instant::now();
-    let server = Server::new(parameters, program.clone(), &bytes)?;
+    let server = Server::with_kernel(parameters, program.clone(), &bytes, kernel)?;
     outcome.expand_seconds = begun.elapsed().as_secs_f64();
     spinner.finish_and_clear();
     outcome.evaluation_key_bytes = server.key_bytes();

@@ -4,18 +4,19 @@ use crate::Failure;
 use bellerophon::compile::Program;
 use bellerophon_bridge as bridge;
 use bellerophon_schemes::tfhe::{
-    BootstrapParameters, LookupTable, LweSecretKey, SeededBootstrapKey, SwitchedLweBatch,
+    BootstrapParameters, Kernel, LookupTable, LweSecretKey, SeededBootstrapKey, SwitchedLweBatch,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use std::time::Instant;
 
 /// Samples of a measured batch.
-const BATCH: usize = 24;
+const BATCH: usize = 32;
 /// The dimension that batches are measured at; a blind rotation's cost is proportional to it.
-const DIMENSION: usize = 128;
+const DIMENSION: usize = 132;
 
-type Shape = (usize, usize, usize, usize);
+/// GLWE dimension, polynomial size, levels and grouping factor.
+type Shape = [usize; 4];
 
 /// Measured milliseconds of one sample in a batch, for each shape of key.
 #[derive(Default)]
@@ -39,8 +40,12 @@ impl Costs {
     }
 
     fn each(&mut self, parameters: &BootstrapParameters) -> Result<f64, Failure> {
-        let (k, size) = (parameters.glwe_dimension(), parameters.polynomial_size());
-        let shape = (k, size, parameters.base_log(), parameters.levels());
+        let shape = [
+            parameters.glwe_dimension(),
+            parameters.polynomial_size(),
+            parameters.levels(),
+            parameters.grouping_factor(),
+        ];
         if let Some((_, seconds)) = self.known.iter().find(|(known, _)| *known == shape) {
             return Ok(*seconds);
         }
@@ -51,15 +56,18 @@ impl Costs {
 }
 
 /// The least of three batches, each at a short dimension that says nothing of security.
-fn measure((k, size, base_log, levels): Shape, log2_std: f64) -> Result<f64, Failure> {
-    let short =
-        BootstrapParameters::insecure_unchecked(DIMENSION, k, size, base_log, levels, log2_std)?;
+fn measure([k, size, levels, grouping_factor]: Shape, log2_std: f64) -> Result<f64, Failure> {
+    let short = BootstrapParameters::insecure_unchecked(DIMENSION, k, size, 16, levels, log2_std)?
+        .with_grouping_factor(grouping_factor)?;
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let input = LweSecretKey::generate(DIMENSION, &mut rng);
     let output = LweSecretKey::generate(k * size, &mut rng);
-    let key = SeededBootstrapKey::generate(short, &input, &output, &mut rng)?.expand();
-    let words = (0..BATCH * (DIMENSION + 1)).map(|_| rng.next_u32()).collect();
-    let batch = SwitchedLweBatch::new(DIMENSION, short.log2_input_modulus(), words, input.id())?;
+    let key = SeededBootstrapKey::generate(short, &input, &output, &mut rng)?
+        .expand(Kernel::best(grouping_factor))?;
+    let words = BATCH * (short.steps() * short.terms() + 1);
+    let words = (0..words).map(|_| rng.next_u32()).collect();
+    let bits = short.log2_input_modulus();
+    let batch = SwitchedLweBatch::new(DIMENSION, grouping_factor, bits, words, input.id())?;
     let table = LookupTable::new(size, -0.25, |x| x.abs() - 0.25)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let mut least = f64::INFINITY;

@@ -42,6 +42,7 @@ fn shaped(base: &Settings, lwe_dimension: usize, shapes: [(usize, usize); 2]) ->
             polynomial_size,
             base_log,
             levels,
+            grouping_factor: 2,
         })
         .collect();
     settings

@@ -68,6 +68,18 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The same settings with this many key bits in each step of every blind rotation; one is what
+    /// the `tfhe` crate's kernel takes.
+    #[must_use]
+    pub fn with_grouping_factor(mut self, grouping_factor: usize) -> Self {
+        for bootstrap in &mut self.parameters.bootstraps {
+            bootstrap.grouping_factor = grouping_factor;
+        }
+        self
+    }
+}
+
 /// A named choice of [`Settings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +114,7 @@ impl Preset {
             polynomial_size,
             base_log,
             levels,
+            grouping_factor: 2,
         };
         let (lwe_dimension, bootstraps, weight_bits) = match self {
             Self::Fast => (650, [glwe(2, 1024, 23, 1), glwe(4, 512, 16, 2)], 8),

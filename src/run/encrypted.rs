@@ -126,15 +126,17 @@ impl Backend for Encrypted<'_> {
     ) -> Result<SwitchedLweBatch, RunError> {
         let bootstrap = self.keys.parameters().bootstrap(key)?;
         let log2_modulus = bootstrap.log2_input_modulus();
+        let (n, grouping_factor) = (bootstrap.lwe_dimension(), bootstrap.grouping_factor());
         let batches = by_ciphertext(places)
             .par_iter()
             .map(|(index, coefficients)| {
-                Ok(self.keys.to_lwe(ciphertext(inputs, *index)?, coefficients, log2_modulus)?)
+                let input = ciphertext(inputs, *index)?;
+                Ok(self.keys.to_lwe(input, coefficients, log2_modulus, grouping_factor)?)
             })
             .collect::<Result<Vec<_>, RunError>>()?;
         let words = batches.iter().flat_map(|batch| batch.words().iter().copied()).collect();
         let id = self.keys.bootstrap(key)?.input();
-        Ok(SwitchedLweBatch::new(bootstrap.lwe_dimension(), log2_modulus, words, id)?)
+        Ok(SwitchedLweBatch::new(n, grouping_factor, log2_modulus, words, id)?)
     }
 
     fn look_up(

@@ -10,9 +10,9 @@ fn extract_after_encrypt(world: &World, count: usize, rng: &mut ChaCha20Rng) {
     let positions = positions(world.dimension(), count, rng);
     let ciphertext = world.encrypt(&values, world.secrets.ring(), rng);
     for bits in [9, 11, 32] {
-        let samples = world.keys.to_lwe(&ciphertext, &positions, bits).unwrap();
+        let samples = world.keys.to_lwe(&ciphertext, &positions, bits, 1).unwrap();
         assert_eq!((samples.count(), samples.log2_modulus()), (positions.len(), bits));
-        let variance = noise::fresh(&world.parameters) + noise::to_lwe(&world.parameters, bits);
+        let variance = noise::fresh(&world.parameters) + noise::to_lwe(&world.parameters, bits, 1);
         assert_within(&world.phases(&samples), &chosen(&values, &positions), variance);
     }
 }
@@ -29,7 +29,7 @@ fn positions_may_repeat_on_the_way_down() {
     let (world, mut rng) = (&SMALL[0], ChaCha20Rng::seed_from_u64(1));
     let values = values(world.dimension(), &mut rng);
     let ciphertext = world.encrypt(&values, world.secrets.ring(), &mut rng);
-    let samples = world.keys.to_lwe(&ciphertext, &[5, 5, 0, 5], 16).unwrap();
+    let samples = world.keys.to_lwe(&ciphertext, &[5, 5, 0, 5], 16, 1).unwrap();
     let phases = world.phases(&samples);
     assert!(phases[0] == phases[1] && phases[0] == phases[3] && phases[0] != phases[2]);
 }
@@ -47,9 +47,9 @@ fn linear(world: &World, count: usize, rng: &mut ChaCha20Rng) {
     evaluator.add_assign(&mut sum, &term).unwrap();
     let expected: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a * u as f64 + b * v as f64).collect();
     let positions = positions(n, count, rng);
-    let samples = world.keys.to_lwe(&sum, &positions, 20).unwrap();
+    let samples = world.keys.to_lwe(&sum, &positions, 20, 1).unwrap();
     let grown = noise::fresh(&world.parameters) * (u * u + v * v) as f64;
-    let variance = grown + noise::to_lwe(&world.parameters, 20);
+    let variance = grown + noise::to_lwe(&world.parameters, 20, 1);
     assert_within(&world.phases(&samples), &chosen(&expected, &positions), variance);
 }
 

@@ -10,7 +10,7 @@ fn ciphertexts_under_another_secret_are_refused() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     for (world, other) in [(&SMALL[0], &SMALL[2]), (&SMALL[3], &SMALL[1])] {
         let foreign = other.encrypt(&[0.1], other.secrets.ring(), &mut rng);
-        let Err(BridgeError::Ckks(CkksError::Key(error))) = world.keys.to_lwe(&foreign, &[0], 9)
+        let Err(BridgeError::Ckks(CkksError::Key(error))) = world.keys.to_lwe(&foreign, &[0], 9, 1)
         else {
             panic!("a foreign ciphertext was taken");
         };
@@ -43,7 +43,7 @@ fn samples_under_another_secret_are_refused() {
         // and bootstrapping takes those only
         let words = vec![0; world.parameters.lwe_dimension() + 1];
         let switched =
-            SwitchedLweBatch::new(words.len() - 1, 9, words, world.secrets.glwe().id()).unwrap();
+            SwitchedLweBatch::new(words.len() - 1, 1, 9, words, world.secrets.glwe().id()).unwrap();
         let table = LookupTable::new(256, -0.25, |x| x).unwrap();
         assert!(matches!(
             world.keys.bootstrap(0).unwrap().bootstrap(&switched, &table, &|_| ()),
@@ -68,10 +68,10 @@ fn ciphertexts_of_another_ring_or_modulus_are_refused() {
             let (scale, id) = (world.turn(), world.keys.ring_key());
             let forged = Ciphertext::from_parts(zero.clone(), zero, scale, id).unwrap();
             assert!(matches!(
-                world.keys.to_lwe(&forged, &[0], 9),
+                world.keys.to_lwe(&forged, &[0], 9, 1),
                 Err(BridgeError::Ckks(CkksError::Math(MathError::RingMismatch { .. })))
             ));
-            assert!(world.seeded.expand(&wrong).is_err());
+            assert!(world.seeded.expand(&wrong, None).is_err());
         }
     }
 }
@@ -92,12 +92,12 @@ fn unusable_positions_are_refused() {
     let (world, mut rng) = (&SMALL[0], ChaCha20Rng::seed_from_u64(1));
     let ciphertext = world.encrypt(&[0.1], world.secrets.ring(), &mut rng);
     assert!(matches!(
-        world.keys.to_lwe(&ciphertext, &[0, 256], 9),
+        world.keys.to_lwe(&ciphertext, &[0, 256], 9, 1),
         Err(BridgeError::Position { position: 256, dimension: 256 })
     ));
     for bits in [0, 33] {
         assert!(matches!(
-            world.keys.to_lwe(&ciphertext, &[0], bits),
+            world.keys.to_lwe(&ciphertext, &[0], bits, 1),
             Err(BridgeError::Tfhe(TfheError::Parameter { .. }))
         ));
     }

@@ -76,7 +76,15 @@ fn round_trip(world: &World, function: &Function, count: usize, rng: &mut ChaCha
         let size = bootstrap.polynomial_size();
         let table = LookupTable::new(size, function.start(), |x| function.window(x)).unwrap();
         let down =
-            world.keys.to_lwe(&ciphertext, &sources, bootstrap.log2_input_modulus()).unwrap();
+            world
+                .keys
+                .to_lwe(
+                    &ciphertext,
+                    &sources,
+                    bootstrap.log2_input_modulus(),
+                    bootstrap.grouping_factor(),
+                )
+                .unwrap();
         let through = world.keys.bootstrap(index).unwrap().bootstrap(&down, &table, &|_| ());
         let packed = world
             .keys
@@ -147,7 +155,8 @@ fn check_error(count: usize, tolerance: f64) {
                 Function::Triangle.window(x)
             })
             .unwrap();
-            let down = world.keys.to_lwe(&ciphertext, &sources, bits).unwrap();
+            let group = bootstrap.grouping_factor();
+            let down = world.keys.to_lwe(&ciphertext, &sources, bits, group).unwrap();
             let key = world.keys.bootstrap(index).unwrap();
             let through = key.bootstrap(&down, &table, &|_| ()).unwrap();
             let amplitude = Amplitude::new(1.0);

@@ -49,8 +49,8 @@ fn extract_after_repack(world: &World, count: usize, rng: &mut ChaCha20Rng) {
         world.keys.to_ckks(&samples, 0..targets.len(), &targets, Amplitude::new(1.0)).unwrap();
     let variance = packing_noise(world, &targets);
     for bits in [10, 32] {
-        let back = world.keys.to_lwe(&packed, &targets, bits).unwrap();
-        let variance = variance + noise::to_lwe(&world.parameters, bits);
+        let back = world.keys.to_lwe(&packed, &targets, bits, 1).unwrap();
+        let variance = variance + noise::to_lwe(&world.parameters, bits, 1);
         assert_within(&world.phases(&back), &values, variance);
     }
 }

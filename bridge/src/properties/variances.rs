@@ -139,12 +139,12 @@ fn to_lwe() {
                 for _ in 0..3 {
                     let ciphertext = world.encrypt(&[], world.secrets.ring(), &mut rng);
                     let before = world.decrypt(&ciphertext);
-                    let samples = world.keys.to_lwe(&ciphertext, &all, bits).unwrap();
+                    let samples = world.keys.to_lwe(&ciphertext, &all, bits, 1).unwrap();
                     let after = world.phases(&samples);
                     pool.extend(after.iter().zip(&before).map(|(a, b)| a - b));
                 }
                 let down = world.seeded.instances()[0].1;
-                predicted = (noise::to_lwe(&world.parameters, bits), floor(down));
+                predicted = (noise::to_lwe(&world.parameters, bits, 1), floor(down));
             }
             let name = format!("to_lwe, {assumptions:?}, {bits} bits");
             pool.assert_variance(&name, predicted.0, 0.1);

@@ -14,11 +14,11 @@ fn evaluation_keys_come_back_and_work() {
         let bytes = to_bytes(&world.seeded).unwrap();
         let back = read(&bytes, &world.parameters).unwrap();
         assert_eq!(back, world.seeded);
-        let keys = back.expand(&world.parameters).unwrap();
+        let keys = back.expand(&world.parameters, None).unwrap();
         assert_eq!((keys.bytes(), keys.ring_key()), (world.keys.bytes(), world.keys.ring_key()));
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let ciphertext = world.encrypt(&[0.125, -0.25], world.secrets.ring(), &mut rng);
-        let [a, b] = [&keys, &world.keys].map(|k| k.to_lwe(&ciphertext, &[1, 0], 12).unwrap());
+        let [a, b] = [&keys, &world.keys].map(|k| k.to_lwe(&ciphertext, &[1, 0], 12, 1).unwrap());
         assert_eq!(a, b);
     }
 }

@@ -37,7 +37,7 @@ impl Complex {
     pub(super) fn unit(angles: impl Iterator<Item = f64>) -> Self {
         let (mut re, mut im) = (AVec::new(64), AVec::new(64));
         for angle in angles {
-            let (sin, cos) = (angle * PI).sin_cos();
+            let [cos, sin] = unit(angle);
             re.push(cos);
             im.push(sin);
         }
@@ -85,6 +85,19 @@ impl Complex {
             lanes.store(&mut self.re, start, z[0]);
             lanes.store(&mut self.im, start, z[1]);
         }
+    }
+}
+
+/// `e^(i pi angle)`, from an angle of at most an eighth of a turn: a larger one would lose as much
+/// in its product with pi as all roundings of a transform.
+fn unit(angle: f64) -> [f64; 2] {
+    let quarters = (2.0 * angle).round();
+    let (sin, cos) = ((angle - quarters / 2.0) * PI).sin_cos();
+    match quarters.rem_euclid(4.0) as u8 {
+        0 => [cos, sin],
+        1 => [-sin, cos],
+        2 => [-cos, -sin],
+        _ => [sin, -cos],
     }
 }
 
