@@ -12,13 +12,18 @@
 //! target coefficients, lowest bit at the root. It need not go deeper than the bits that tell the
 //! targets apart: junk then stays in coefficients that nobody reads, and as many key switches are
 //! saved.
+//!
+//! Here each leaf has its value in its target coefficient from the start, which multiplies a node
+//! whose targets agree in the low bits `r` by `X^r`. The sums above then need no monomial, and
+//! `Auto_g(X^r d) = X^(r g) Auto_g(d)` is multiplied by `X^(r (1 - g))`, for nothing: it moves where
+//! the automorphism puts each coefficient.
 
 use crate::{BridgeError, EvaluationKeys};
+use bellerophon_schemes::ckks::key_switch::Workspace;
 use bellerophon_schemes::ckks::{Ciphertext, Coeffs, Evaluator};
 
-/// A value to be packed: its target coefficient and the ring ciphertext with the value in its
-/// constant coefficient.
-pub(crate) type Leaf = (usize, Ciphertext<Coeffs>);
+/// An LWE sample to be packed, and its target coefficient.
+pub(crate) type Leaf<'a> = (usize, &'a [u64]);
 
 /// Below this many leaves a subtree is packed on one thread.
 const PARALLEL_LEAVES: usize = 48;
@@ -46,42 +51,58 @@ pub fn levels(positions: &[usize], dimension: usize) -> Result<u32, BridgeError>
     Ok((0..all).find(distinct).unwrap_or(all))
 }
 
-/// Merges the leaves by the low `levels` bits of their targets; the phase of each target coefficient
-/// is `2^levels` times its leaf's.
-pub(crate) fn pack(
+/// Merges the leaves by the low `levels` bits of their targets. `embed` makes the ring ciphertext
+/// with a leaf's value in its target coefficient; packing multiplies it by `2^levels`.
+pub(crate) fn pack<'a, E>(
     keys: &EvaluationKeys,
-    leaves: Vec<Leaf>,
+    leaves: Vec<Leaf<'a>>,
     levels: u32,
-) -> Result<Option<Ciphertext<Coeffs>>, BridgeError> {
-    let evaluator = Evaluator::new(keys.parameters.ring());
-    Packing { keys, evaluator, levels }.node(leaves, 0)
+    embed: E,
+) -> Result<Option<Ciphertext<Coeffs>>, BridgeError>
+where
+    E: Fn(Leaf<'a>) -> Result<Ciphertext<Coeffs>, BridgeError> + Sync,
+{
+    let ring = keys.parameters.ring();
+    let packing = Packing { keys, evaluator: Evaluator::new(ring), levels, embed };
+    packing.node(leaves, 0, 0, &mut Workspace::new(ring))
 }
 
-struct Packing<'a> {
+struct Packing<'a, E> {
     keys: &'a EvaluationKeys,
     evaluator: Evaluator,
     levels: u32,
+    embed: E,
 }
 
-impl Packing<'_> {
-    /// The subtree whose targets agree in their low `bit` bits, with those bits removed.
-    fn node(&self, leaves: Vec<Leaf>, bit: u32) -> Result<Option<Ciphertext<Coeffs>>, BridgeError> {
-        if bit == self.levels {
-            return Ok(leaves.into_iter().next().map(|(target, leaf)| {
-                let high = target >> bit << bit;
-                self.evaluator.mul_monomial(&leaf, high)
-            }));
+impl<'a, E> Packing<'_, E>
+where
+    E: Fn(Leaf<'a>) -> Result<Ciphertext<Coeffs>, BridgeError> + Sync,
+{
+    /// The subtree whose targets are `residue` modulo `2^bit`.
+    fn node(
+        &self,
+        mut leaves: Vec<Leaf<'a>>,
+        bit: u32,
+        residue: usize,
+        workspace: &mut Workspace,
+    ) -> Result<Option<Ciphertext<Coeffs>>, BridgeError> {
+        if bit == self.levels || leaves.is_empty() {
+            return leaves.pop().map(&self.embed).transpose();
         }
-        let count = leaves.len();
-        let (odd, even): (Vec<_>, Vec<_>) =
-            leaves.into_iter().partition(|(target, _)| target >> bit & 1 == 1);
-        let (even, odd) = if count > PARALLEL_LEAVES {
-            rayon::join(|| self.node(even, bit + 1), || self.node(odd, bit + 1))
+        let parallel = leaves.len() > PARALLEL_LEAVES;
+        let (odd, even) = leaves.into_iter().partition(|(target, _)| target >> bit & 1 == 1);
+        let (next, odd_residue) = (bit + 1, residue + (1 << bit));
+        let (even, odd) = if parallel {
+            let mut other = Workspace::new(self.keys.parameters.ring());
+            rayon::join(
+                || self.node(even, next, residue, workspace),
+                || self.node(odd, next, odd_residue, &mut other),
+            )
         } else {
-            (self.node(even, bit + 1), self.node(odd, bit + 1))
+            let even = self.node(even, next, residue, workspace);
+            (even, self.node(odd, next, odd_residue, workspace))
         };
-        let odd = odd?.map(|odd| self.evaluator.mul_monomial(&odd, 1 << bit));
-        self.merge(even?, odd, bit)
+        self.merge(even?, odd?, bit, residue, workspace)
     }
 
     fn merge(
@@ -89,29 +110,22 @@ impl Packing<'_> {
         even: Option<Ciphertext<Coeffs>>,
         odd: Option<Ciphertext<Coeffs>>,
         bit: u32,
+        residue: usize,
+        workspace: &mut Workspace,
     ) -> Result<Option<Ciphertext<Coeffs>>, BridgeError> {
-        let element = ((2 * self.keys.parameters.ring().dimension()) >> (bit + 1)) + 1;
-        let key = self.keys.galois(element)?;
-        let (mut sum, image) = match (even, odd) {
+        let n = self.keys.parameters.ring().dimension();
+        let shift = (2 * n) >> (bit + 1); // the automorphism's exponent less one
+        let exponent = 2 * n - residue * shift % (2 * n);
+        let (mut sum, difference, exponent) = match (even, odd) {
             (None, None) => return Ok(None),
-            (Some(even), None) => {
-                let image = key.apply(&even)?;
-                (even, image)
-            }
-            (None, Some(odd)) => {
-                let mut image = key.apply(&odd)?;
-                self.evaluator.mul_integer_assign(&mut image, -1);
-                (odd, image)
-            }
-            (Some(even), Some(odd)) => {
-                let mut difference = even.clone();
-                self.evaluator.sub_assign(&mut difference, &odd)?;
-                let mut sum = even;
-                self.evaluator.add_assign(&mut sum, &odd)?;
-                (sum, key.apply(&difference)?)
+            (Some(even), None) => (even.clone(), even, exponent),
+            (None, Some(odd)) => (odd.clone(), odd, exponent + n), // X^N = -1
+            (Some(mut even), Some(mut odd)) => {
+                self.evaluator.butterfly(&mut even, &mut odd)?;
+                (even, odd, exponent)
             }
         };
-        self.evaluator.add_assign(&mut sum, &image)?;
+        self.keys.galois(shift + 1)?.add_image(&mut sum, &difference, exponent, workspace)?;
         Ok(Some(sum))
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::packing::{self, Leaf};
 use crate::{Amplitude, BridgeError, EvaluationKeys};
-use bellerophon_schemes::ckks::{Ciphertext, Coeffs, Evaluator};
-use bellerophon_schemes::math::Poly;
+use bellerophon_schemes::ckks::{Ciphertext, Coeffs, Evaluator, Scale};
+use bellerophon_schemes::key_id::KeyId;
+use bellerophon_schemes::math::modulus::Halvings;
+use bellerophon_schemes::math::{Coeff, Poly, Ring};
 use bellerophon_schemes::tfhe::LweBatch;
-use rayon::prelude::*;
 
 impl EvaluationKeys {
     /// Packs samples `range` of `batch` (under the GLWE secret) into a ciphertext: sample
@@ -27,13 +28,12 @@ impl EvaluationKeys {
         let dimension = self.parameters.ring().dimension();
         self.check_batch(batch, &range, positions, dimension)?;
         let levels = packing::levels(positions, dimension)?;
-        let samples: Vec<&[u64]> = batch.samples().skip(range.start).take(range.len()).collect();
-        let leaves = samples
-            .par_iter()
-            .zip(positions)
-            .map(|(sample, &target)| Ok((target, self.embed(sample, batch, levels, amplitude)?)))
-            .collect::<Result<Vec<Leaf>, BridgeError>>()?;
-        let packed = packing::pack(self, leaves, levels)?;
+        let samples = batch.samples().skip(range.start).take(range.len());
+        let leaves = positions.iter().copied().zip(samples).collect();
+        let q = self.parameters.ring().modulus();
+        let (halvings, scale) = (q.halvings(levels)?, amplitude.to_scale(q)?);
+        let embed = |leaf| self.embed(leaf, batch.key(), halvings, scale);
+        let packed = packing::pack(self, leaves, levels, embed)?;
         packed.ok_or(BridgeError::PositionCount { samples: 0, positions: positions.len() })
     }
 
@@ -57,43 +57,54 @@ impl EvaluationKeys {
         Err(BridgeError::PositionCount { samples, positions: positions.len() })
     }
 
-    /// The sample as a ring ciphertext with its phase, divided by `2^levels`, in the constant
+    /// The sample as a ring ciphertext with its phase, divided by `2^levels`, in the target
     /// coefficient. The division is modulo `q`, so that packing undoes it exactly, noise included.
     fn embed(
         &self,
-        sample: &[u64],
-        batch: &LweBatch,
-        levels: u32,
-        amplitude: Amplitude,
+        (target, sample): Leaf,
+        key: KeyId,
+        halvings: Halvings,
+        scale: Scale,
     ) -> Result<Ciphertext<Coeffs>, BridgeError> {
         let ring = self.parameters.ring();
-        let (n, q) = (ring.dimension(), ring.modulus());
-        let residue = |word: u64| {
-            let rounded = (u128::from(word) * u128::from(q.value()) + (1 << 63)) >> 64;
-            rounded as u64 % q.value() // round(word q / 2^64), which may be q itself
+        let Some(enter) = &self.enter else {
+            let [c0, c1] = to_ring(ring, sample, target, halvings)?;
+            return Ok(Ciphertext::from_parts(c0, c1, scale, key)?);
         };
-        let (mask, body) = sample.split_at(n);
-        // constant coefficient of c1 z is c1_0 z_0 - sum_(i > 0) c1_(N - i) z_i = -sum a_i z_i
-        let mut c1: Vec<u64> = mask.iter().rev().map(|&word| residue(word)).collect();
-        c1.rotate_right(1);
-        if let Some(first) = c1.first_mut() {
-            *first = q.neg(*first);
-        }
-        let mut c0 = vec![0; n];
-        for (target, &word) in c0.iter_mut().zip(body) {
-            *target = residue(word);
-        }
-        let mut leaf = Ciphertext::from_parts(
-            Poly::from_values(ring, c0)?,
-            Poly::from_values(ring, c1)?,
-            amplitude.to_scale(q)?,
-            batch.key(),
-        )?;
-        if let Some(enter) = &self.enter {
-            leaf = enter.switch(&leaf)?;
-        }
-        let inverse = q.to_signed(q.inverse_of_prime(1 << levels));
-        Evaluator::new(ring).mul_integer_assign(&mut leaf, inverse);
+        let [c0, c1] = to_ring(ring, sample, target, ring.modulus().halvings(0)?)?;
+        let mut leaf = enter.switch(&Ciphertext::from_parts(c0, c1, scale, key)?)?;
+        Evaluator::new(ring).halve_assign(&mut leaf, halvings);
         Ok(leaf)
     }
+}
+
+/// The body and mask with the sample's phase in coefficient `target`, rounded to the ring's modulus,
+/// then halved.
+fn to_ring(
+    ring: &Ring,
+    sample: &[u64],
+    target: usize,
+    halvings: Halvings,
+) -> Result<[Poly<Coeff>; 2], BridgeError> {
+    let (n, q) = (ring.dimension(), ring.modulus());
+    let residue = |&word: &u64| q.halve(q.from_torus(word), halvings);
+    let (mask, body) = sample.split_at(n);
+    // coefficient p of c1 z is sum_i z_i c1_(p - i), where c1_(-i) = -c1_(N - i); TFHE's phase
+    // subtracts the mask
+    let (low, high) = mask.split_at(target + 1);
+    let c1 = Poly::fill(ring, |c1| {
+        let (negated, kept) = c1.split_at_mut(target + 1);
+        for (value, word) in negated.iter_mut().zip(low.iter().rev()) {
+            *value = q.neg(residue(word));
+        }
+        for (value, word) in kept.iter_mut().zip(high.iter().rev()) {
+            *value = residue(word);
+        }
+    })?;
+    let c0 = Poly::fill(ring, |c0| {
+        for (value, word) in c0.iter_mut().skip(target).zip(body) {
+            *value = residue(word);
+        }
+    })?;
+    Ok([c0, c1])
 }

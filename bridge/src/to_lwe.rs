@@ -7,9 +7,9 @@ use bellerophon_schemes::tfhe::{LweBatch, SwitchedLweBatch};
 
 impl EvaluationKeys {
     /// Coefficients `positions` of `ciphertext`, as LWE samples modulo `2^log2_modulus` under the
-    /// small secret, for blind rotation with `grouping_factor` key bits a step: one ring key switch for the whole ciphertext, then extraction and the centred
-    /// modulus switch of each sample. A value keeps its amplitude `scale / q`; the noise added is
-    /// [`crate::noise::to_lwe`].
+    /// small secret, for blind rotation with `grouping_factor` key bits a step: one ring key switch
+    /// for the whole ciphertext, then extraction and the centred modulus switch of each sample. A
+    /// value keeps its amplitude `scale / q`; the noise added is [`crate::noise::to_lwe`].
     ///
     /// # Errors
     /// [`BridgeError::Ckks`] for a ciphertext under another secret or of another ring,
@@ -47,21 +47,22 @@ pub fn extract(
         let name = "dimension of the extracted samples";
         return Err(BridgeError::Dimension { name, expected: fitting, found: dimension });
     }
-    let (body, mask) = (to_torus(ciphertext.c0()), to_torus(ciphertext.c1()));
+    let body = to_torus(ciphertext.c0());
+    let mask = to_torus(ciphertext.c1());
+    // coefficient p of c1 t is sum_j t_j c1_(p - j), where c1_(-i) = -c1_(N - i), and TFHE's phase
+    // subtracts the mask: the words are -c1_p, ..., -c1_0, c1_(N - 1), ..., c1_(p + 1)
+    let negated = mask.iter().rev().map(|word| word.wrapping_neg());
+    let descending: Vec<u64> = negated.chain(mask.iter().rev().copied()).collect();
+    let stride = stride.max(1);
+    let combs: Vec<Vec<u64>> = (0..stride)
+        .map(|offset| descending.iter().skip(offset).step_by(stride).copied().collect())
+        .collect();
     let mut words = Vec::with_capacity(positions.len() * (dimension + 1));
     for &position in positions {
         let &constant =
             body.get(position).ok_or(BridgeError::Position { position, dimension: ring })?;
-        // coefficient p of c1 t is sum_j t_j c1_(p - j), where c1_(-i) = -c1_(N - i); TFHE's phase
-        // subtracts the mask
-        words.extend((0..dimension).map(|j| {
-            let offset = j * stride;
-            if offset <= position {
-                mask[position - offset].wrapping_neg()
-            } else {
-                mask[ring + position - offset]
-            }
-        }));
+        let start = ring - 1 - position;
+        words.extend(combs[start % stride].iter().skip(start / stride).take(dimension));
         words.push(constant);
     }
     Ok(LweBatch::new(dimension, words, ciphertext.key())?)
@@ -69,6 +70,7 @@ pub fn extract(
 
 /// Residues modulo `q` as torus elements: `round(a 2^64 / q)`.
 fn to_torus(poly: &Poly<Coeff>) -> Vec<u64> {
-    let q = u128::from(poly.modulus().value());
-    poly.values().iter().map(|&a| (((u128::from(a) << 64) + q / 2) / q) as u64).collect()
+    let q = poly.modulus();
+    let ratio = q.torus_ratio();
+    poly.values().iter().map(|&residue| q.to_torus(residue, ratio)).collect()
 }

@@ -1,6 +1,7 @@
 //! Arithmetic on ciphertexts.
 
 use super::{Ciphertext, CkksError, Packing, Plaintext};
+use crate::math::modulus::Halvings;
 use crate::math::{Coeff, Ntt, Poly, Ring};
 
 /// Evaluates on ciphertexts of one ring; it holds no key.
@@ -43,6 +44,20 @@ impl Evaluator {
         check_operands(left, right)?;
         left.c0.sub_assign(&right.c0)?;
         Ok(left.c1.sub_assign(&right.c1)?)
+    }
+
+    /// `(left, right) = (left + right, left - right)`: same scale; the variances of the noise add.
+    ///
+    /// # Errors
+    /// As [`Evaluator::add_assign`].
+    pub fn butterfly<P: Packing>(
+        &self,
+        left: &mut Ciphertext<P>,
+        right: &mut Ciphertext<P>,
+    ) -> Result<(), CkksError> {
+        check_operands(left, right)?;
+        left.c0.butterfly(&mut right.c0)?;
+        Ok(left.c1.butterfly(&mut right.c1)?)
     }
 
     /// `ciphertext += plaintext`: no noise is added.
@@ -109,6 +124,13 @@ impl Evaluator {
             c1: ciphertext.c1.mul_monomial(exponent),
             ..ciphertext.clone()
         }
+    }
+
+    /// `ciphertext /= 2^times` modulo `q`, the message along with it: the scale stays. Values and
+    /// noise that are no multiples of `2^times` become large; doubling `times` times restores them.
+    pub fn halve_assign<P: Packing>(&self, ciphertext: &mut Ciphertext<P>, halvings: Halvings) {
+        ciphertext.c0.halve(halvings);
+        ciphertext.c1.halve(halvings);
     }
 
     /// `ciphertext *= factor`, the message along with it: the scale stays, values and noise grow.

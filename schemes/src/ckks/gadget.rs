@@ -7,7 +7,7 @@
 //! the noise of one row per non-zero digit, not `d^2` times it, for `B/2` times as many transforms.
 
 use super::CkksError;
-use crate::math::{Coeff, Modulus, Poly, Ring};
+use crate::math::{Coeff, Modulus, Poly};
 use serde::{Deserialize, Serialize};
 
 /// A gadget of `levels` signed digits of `base_log` bits, most significant first.
@@ -95,54 +95,62 @@ impl Gadget {
     /// The small polynomials `d_r` of `poly`, in the order of [`Gadget::constants`].
     pub fn decompose(&self, poly: &Poly<Coeff>, mut row: impl FnMut(Poly<Coeff>)) {
         let ring = poly.ring();
-        let digits = self.signed_digits(poly);
-        for level in digits.chunks_exact(ring.dimension()) {
-            for magnitude in 1..=self.magnitudes() as i32 {
-                row(self.row_poly(ring, level, magnitude));
-            }
+        let mut digits = poly.values().to_vec();
+        self.pack_digits(&mut digits, ring.modulus());
+        for index in 0..self.rows() {
+            let mut small = Poly::zero(ring);
+            self.write_row(&digits, index, ring.modulus(), small.values_mut());
+            row(small);
         }
     }
 
-    fn row_poly(&self, ring: &Ring, digits: &[i32], magnitude: i32) -> Poly<Coeff> {
-        let q = ring.modulus().value();
-        let mut poly = Poly::zero(ring);
-        for (value, &digit) in poly.values_mut().iter_mut().zip(digits) {
-            let small = if self.tabulated {
-                i64::from(digit == magnitude) - i64::from(digit == -magnitude)
-            } else {
-                i64::from(digit)
-            };
-            // `small >> 63` is all ones exactly for negative digits, which become `q + small`
-            *value = (small as u64).wrapping_add(q & (small >> 63) as u64);
-        }
-        poly
-    }
-
-    /// The digits, `[level][coefficient]`, each in `[-B/2, B/2)`.
-    fn signed_digits(&self, poly: &Poly<Coeff>) -> Vec<i32> {
-        let n = poly.ring().dimension();
+    /// Turns residues into their digits, each plus `B/2`, packed most significant first:
+    /// `sum_k (d_k + B/2) B^(levels-1-k)`, below `2^53`, plus multiples of `B^levels`.
+    pub(super) fn pack_digits(&self, values: &mut [u64], modulus: Modulus) {
+        // 2^52, from which on the floats are the integers: adding it rounds, halves to even
+        const INTEGERS: f64 = 4_503_599_627_370_496.0;
         let bits = self.precision_bits();
         // exact to half a unit: at most 52 bits are kept of a residue that f64 holds to 53
-        let factor = f64::from(bits).exp2() / poly.modulus().value() as f64;
-        let mut rest: Vec<i64> =
-            poly.values().iter().map(|&a| (a as f64 * factor).round_ties_even() as i64).collect();
-        let mut digits = vec![0; n * self.levels as usize];
-        let half = 1i64 << (self.base_log - 1);
-        let mask = (1i64 << self.base_log) - 1;
-        for level in digits.chunks_exact_mut(n).rev() {
-            for (digit, rest) in level.iter_mut().zip(&mut rest) {
-                let signed = ((*rest + half) & mask) - half;
-                *rest = (*rest - signed) >> self.base_log;
-                *digit = signed as i32;
+        let factor = f64::from(bits).exp2() / modulus.value() as f64;
+        let half = 1u64 << (self.base_log - 1);
+        let halves: u64 = (0..self.levels).map(|level| half << (level * self.base_log)).sum();
+        let offset = halves.wrapping_sub(INTEGERS.to_bits());
+        for value in values {
+            // a carry out of the first digit is a multiple of q: nothing
+            *value = (*value as f64 * factor + INTEGERS).to_bits().wrapping_add(offset);
+        }
+    }
+
+    /// Row `index` of [`Gadget::constants`]' order, as residues, from [`Gadget::pack_digits`].
+    pub(super) fn write_row(
+        &self,
+        packed: &[u64],
+        index: usize,
+        modulus: Modulus,
+        row: &mut [u64],
+    ) {
+        let (q, magnitudes) = (modulus.value(), self.magnitudes());
+        let shift = self.base_log * (self.levels - 1 - (index / magnitudes) as u32);
+        let (half, mask) = (1u64 << (self.base_log - 1), (1u64 << self.base_log) - 1);
+        let digits = packed.iter().map(|&packed| ((packed >> shift) & mask).wrapping_sub(half));
+        if self.tabulated {
+            let magnitude = (index % magnitudes) as u64 + 1;
+            for (value, digit) in row.iter_mut().zip(digits) {
+                let (plus, minus) = (digit == magnitude, digit == magnitude.wrapping_neg());
+                *value = u64::from(plus) + (q - 1) * u64::from(minus);
+            }
+        } else {
+            for (value, digit) in row.iter_mut().zip(digits) {
+                *value = digit.min(digit.wrapping_add(q)); // a negative digit is huge until q is added
             }
         }
-        digits // a carry out of the first digit is a multiple of q: nothing
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::math::Ring;
     use crate::math::primes::largest_ntt_prime;
     use proptest::prelude::*;
 
@@ -186,6 +194,54 @@ mod tests {
             for error in sum.to_signed() {
                 prop_assert!((error.abs() as f64) <= rounding + of_constants + 1.0);
             }
+        }
+    }
+
+    /// The digits of one residue, most significant first, by division in integers.
+    fn naive_digits(gadget: Gadget, a: u64, q: u64) -> Vec<i128> {
+        let base = 1i128 << gadget.base_log;
+        let power = base.pow(gadget.levels);
+        let product = i128::from(a) * power;
+        let mut rest = (product + i128::from(q) / 2) / i128::from(q);
+        let mut digits = vec![0; gadget.levels as usize];
+        for digit in digits.iter_mut().rev() {
+            *digit = (rest + base / 2).rem_euclid(base) - base / 2;
+            rest = (rest - *digit) / base;
+        }
+        digits
+    }
+
+    proptest! {
+        /// Where the rounding is far from a half, that of floats is that of integers.
+        #[test]
+        fn rows_are_the_digits(
+            gadget in gadgets(),
+            values in prop::collection::vec(any::<u64>(), 64),
+        ) {
+            let ring = ring();
+            let q = ring.modulus().value();
+            let near = |a: u64| {
+                let power = 1u128 << gadget.precision_bits();
+                let rest = (u128::from(a) * power) % u128::from(q);
+                rest.abs_diff(u128::from(q) / 2) < u128::from(q) / 4
+            };
+            let values: Vec<u64> =
+                values.iter().map(|v| v % q).map(|a| if near(a) { q - 1 } else { a }).collect();
+            let digits: Vec<Vec<i128>> =
+                values.iter().map(|&a| naive_digits(gadget, a, q)).collect();
+            let poly = Poly::from_values(&ring, values).unwrap();
+            let mut index = 0;
+            gadget.decompose(&poly, |row| {
+                let (level, magnitude) =
+                    (index / gadget.magnitudes(), (index % gadget.magnitudes()) as i128 + 1);
+                for (found, digits) in row.to_signed().into_iter().zip(&digits) {
+                    let digit = digits[level];
+                    let hit = i64::from(digit.abs() == magnitude) * digit.signum() as i64;
+                    assert_eq!(found, if gadget.tabulated { hit } else { digit as i64 });
+                }
+                index += 1;
+            });
+            prop_assert_eq!(index, gadget.rows());
         }
     }
 

@@ -3,9 +3,14 @@
 //! `data[i]` is the coefficient of `X^i` ([`Coeff`]) or the i-th value of the transform in its
 //! bit-reversed order ([`Ntt`]), reduced modulo `q` in both.
 
+use super::modulus::Halvings;
 use super::{MathError, Modulus, Ring};
+use aligned_vec::{AVec, avec};
 use std::marker::PhantomData;
 use zeroize::Zeroize;
+
+/// Values at the start of a cache line, where vector loads are fastest.
+pub(crate) type Values = AVec<u64>;
 
 /// The coefficient domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +23,12 @@ pub enum Ntt {}
 #[derive(Debug, Clone, PartialEq)]
 pub struct Poly<D> {
     ring: Ring,
-    data: Vec<u64>,
+    data: Values,
     domain: PhantomData<D>,
 }
 
 impl<D> Poly<D> {
-    fn from_reduced(ring: &Ring, data: Vec<u64>) -> Self {
+    fn from_reduced(ring: &Ring, data: Values) -> Self {
         debug_assert_eq!(data.len(), ring.dimension());
         Self { ring: ring.clone(), data, domain: PhantomData }
     }
@@ -31,7 +36,7 @@ impl<D> Poly<D> {
     /// The zero polynomial.
     #[must_use]
     pub fn zero(ring: &Ring) -> Self {
-        Self::from_reduced(ring, vec![0; ring.dimension()])
+        Self::from_reduced(ring, avec![0; ring.dimension()])
     }
 
     /// A polynomial from `N` reduced values.
@@ -42,10 +47,23 @@ impl<D> Poly<D> {
         if data.len() != ring.dimension() {
             return Err(MathError::Length { expected: ring.dimension(), found: data.len() });
         }
+        Self::fill(ring, |values| values.copy_from_slice(&data))
+    }
+
+    /// A polynomial whose `N` values, zero before, `write` writes.
+    ///
+    /// # Errors
+    /// [`MathError::NotReduced`].
+    pub fn fill(ring: &Ring, write: impl FnOnce(&mut [u64])) -> Result<Self, MathError> {
+        let mut poly = Self::zero(ring);
+        let data = poly.values_mut();
+        write(data);
         let modulus = ring.modulus().value();
-        match data.iter().position(|&value| value >= modulus) {
+        let largest = data.iter().fold(0, |largest, &value| largest.max(value));
+        let unreduced = || data.iter().position(|&value| value >= modulus);
+        match (largest >= modulus).then(unreduced).flatten() {
             Some(index) => Err(MathError::NotReduced { index, modulus }),
-            None => Ok(Self::from_reduced(ring, data)),
+            None => Ok(poly),
         }
     }
 
@@ -94,7 +112,7 @@ impl<D> Poly<D> {
     ) -> Result<(), MathError> {
         self.ring.check_same(&other.ring)?;
         let q = self.modulus();
-        for (left, &right) in self.data.iter_mut().zip(&other.data) {
+        for (left, &right) in self.data.iter_mut().zip(other.data.iter()) {
             *left = operation(q, *left, right);
         }
         Ok(())
@@ -103,7 +121,7 @@ impl<D> Poly<D> {
     /// `self = -self`.
     pub fn negate(&mut self) {
         let q = self.modulus();
-        for value in &mut self.data {
+        for value in self.data.iter_mut() {
             *value = q.neg(*value);
         }
     }
@@ -112,13 +130,21 @@ impl<D> Poly<D> {
     pub fn scale(&mut self, scalar: i64) {
         let q = self.modulus();
         let constant = q.shoup(q.from_signed(scalar));
-        for value in &mut self.data {
+        for value in self.data.iter_mut() {
             *value = q.mul_shoup(*value, constant);
         }
     }
 }
 
 impl Poly<Coeff> {
+    /// `self /= 2^times`, modulo `q`.
+    pub fn halve(&mut self, halvings: Halvings) {
+        let q = self.modulus();
+        for value in self.data.iter_mut() {
+            *value = q.halve(*value, halvings);
+        }
+    }
+
     /// The polynomial with these signed coefficients, reduced modulo `q`.
     ///
     /// # Errors
@@ -149,17 +175,15 @@ impl Poly<Coeff> {
         let n = self.data.len();
         let q = self.modulus();
         let (shift, negative) = (exponent % n, exponent / n % 2 == 1);
-        let mut product = Vec::with_capacity(n);
-        let wrapped = self.data[n - shift..].iter();
-        let kept = self.data[..n - shift].iter();
-        if negative {
-            product.extend(wrapped);
-            product.extend(kept.map(|&value| q.neg(value)));
-        } else {
-            product.extend(wrapped.map(|&value| q.neg(value)));
-            product.extend(kept);
+        let mut product = Self::zero(&self.ring);
+        let (low, high) = product.data.split_at_mut(shift);
+        let (kept, wrapped) = self.data.split_at(n - shift);
+        low.copy_from_slice(wrapped);
+        high.copy_from_slice(kept);
+        for value in if negative { high } else { low } {
+            *value = q.neg(*value);
         }
-        Self::from_reduced(&self.ring, product)
+        product
     }
 
     /// The automorphism `X -> X^element`.
@@ -167,19 +191,81 @@ impl Poly<Coeff> {
     /// # Errors
     /// [`MathError::GaloisElement`] where the element is even or not below `2N`.
     pub fn automorphism(&self, element: usize) -> Result<Self, MathError> {
+        let mut image = Self::zero(&self.ring);
+        image.add_automorphism(self, element, 0)?;
+        Ok(image)
+    }
+
+    /// `image = X^exponent * self(X^element)`, as `N` coefficients in `[0, q]`.
+    ///
+    /// # Errors
+    /// [`MathError::GaloisElement`] where the element is even or not below `2N`.
+    pub(crate) fn write_automorphism(
+        &self,
+        element: usize,
+        exponent: usize,
+        image: &mut [u64],
+    ) -> Result<(), MathError> {
+        self.map_automorphism(element, exponent, image, |slot, value| *slot = value)
+    }
+
+    /// `self += X^exponent * other(X^element)`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`]; [`MathError::GaloisElement`] where the element is even or not
+    /// below `2N`.
+    pub(crate) fn add_automorphism(
+        &mut self,
+        other: &Self,
+        element: usize,
+        exponent: usize,
+    ) -> Result<(), MathError> {
+        self.ring.check_same(&other.ring)?;
+        let q = self.modulus().value();
+        other.map_automorphism(element, exponent, &mut self.data, |slot, value| {
+            let sum = *slot + value; // in [0, 2q)
+            *slot = sum.min(sum.wrapping_sub(q));
+        })
+    }
+
+    /// Calls `place` with the slot in `image` and the value, in `[0, q]`, of each coefficient of
+    /// `X^exponent * self(X^element)`.
+    fn map_automorphism(
+        &self,
+        element: usize,
+        exponent: usize,
+        image: &mut [u64],
+        place: impl Fn(&mut u64, u64),
+    ) -> Result<(), MathError> {
         let n = self.data.len();
         if element.is_multiple_of(2) || element >= 2 * n {
             return Err(MathError::GaloisElement { element, dimension: n });
         }
-        let q = self.modulus();
-        let mut image = Self::zero(&self.ring);
-        let mut target = 0; // i * element modulo 2N
-        for &value in &self.data {
-            let (index, negative) = (target & (n - 1), target >= n);
-            image.data[index] = if negative { q.neg(value) } else { value };
-            target = (target + element) & (2 * n - 1);
+        let (q, image) = (self.modulus().value(), &mut image[..n]);
+        let (mut values, mut target) = (self.data.iter(), exponent % (2 * n));
+        loop {
+            // a run of coefficients between two wraps by `X^N = -1`
+            let (negative, mut index) = (target >= n, target % n);
+            while index < n {
+                let Some(&value) = values.next() else { return Ok(()) };
+                place(&mut image[index], if negative { q - value } else { value });
+                index += element;
+            }
+            target = (index + if negative { n } else { 0 }) % (2 * n);
         }
-        Ok(image)
+    }
+
+    /// `(self, other) = (self + other, self - other)`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`].
+    pub(crate) fn butterfly(&mut self, other: &mut Self) -> Result<(), MathError> {
+        self.ring.check_same(&other.ring)?;
+        let q = self.modulus();
+        for (left, right) in self.data.iter_mut().zip(other.data.iter_mut()) {
+            (*left, *right) = (q.add(*left, *right), q.sub(*left, *right));
+        }
+        Ok(())
     }
 }
 
@@ -205,7 +291,7 @@ impl Poly<Ntt> {
 
 impl<D> Zeroize for Poly<D> {
     fn zeroize(&mut self) {
-        self.data.zeroize();
+        self.data.as_mut_slice().zeroize();
     }
 }
 
@@ -254,7 +340,7 @@ mod tests {
             prop_assert_eq!(&a.clone().into_ntt().into_coeff(), &a);
             let mut product = Poly::<Ntt>::zero(&ring);
             product.add_product(&a.clone().into_ntt(), &b.clone().into_ntt()).unwrap();
-            prop_assert_eq!(product.into_coeff().data, naive_product(&ring, &a.data, &b.data));
+            prop_assert_eq!(product.into_coeff().values().to_vec(), naive_product(&ring, &a.data, &b.data));
         }
 
         #[test]
@@ -268,7 +354,7 @@ mod tests {
             prop_assert_eq!(a.to_signed().len(), N);
             let power = monomial(&ring, exponent);
             prop_assert_eq!(
-                a.mul_monomial(exponent).data,
+                a.mul_monomial(exponent).values().to_vec(),
                 naive_product(&ring, &a.data, &power.data)
             );
             let element = 2 * half + 1;
@@ -278,7 +364,25 @@ mod tests {
                 term.scale(ring.modulus().to_signed(value));
                 image.add_assign(&term).unwrap();
             }
-            prop_assert_eq!(a.automorphism(element).unwrap(), image);
+            prop_assert_eq!(&a.automorphism(element).unwrap(), &image);
+
+            let (mut sum, moved) = (a.clone(), image.mul_monomial(exponent));
+            sum.add_automorphism(&a, element, exponent).unwrap();
+            let mut difference = a.clone();
+            difference.add_assign(&moved).unwrap();
+            prop_assert_eq!(&sum, &difference);
+            let q = ring.modulus().value();
+            let mut written = vec![u64::MAX; N];
+            a.write_automorphism(element, exponent, &mut written).unwrap();
+            prop_assert!(written.iter().zip(moved.values()).all(|(w, &m)| w % q == m && *w <= q));
+
+            let (mut left, mut right) = (a.clone(), image.clone());
+            left.butterfly(&mut right).unwrap();
+            sum = a.clone();
+            sum.add_assign(&image).unwrap();
+            difference = a;
+            difference.sub_assign(&image).unwrap();
+            prop_assert_eq!((left, right), (sum, difference));
         }
     }
 
@@ -297,7 +401,12 @@ mod tests {
             Err(MathError::NotReduced { index: 7, .. })
         ));
         let zero = Poly::<Coeff>::zero(&ring);
+        assert!(matches!(
+            Poly::<Coeff>::fill(&ring, |values| values[3] = q),
+            Err(MathError::NotReduced { index: 3, .. })
+        ));
         assert!(zero.automorphism(4).is_err());
+        assert!(zero.clone().add_automorphism(&zero, 2 * N + 1, 0).is_err());
         assert!(zero.automorphism(2 * N + 1).is_err());
         let other = Ring::new(N, largest_ntt_prime(40, N).unwrap()).unwrap();
         let mut left = zero;
@@ -305,5 +414,7 @@ mod tests {
             left.add_assign(&Poly::zero(&other)),
             Err(MathError::RingMismatch { .. })
         ));
+        assert!(left.butterfly(&mut Poly::zero(&other)).is_err());
+        assert!(left.add_automorphism(&Poly::zero(&other), 3, 0).is_err());
     }
 }

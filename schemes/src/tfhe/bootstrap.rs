@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 /// Bits of each word that travel: the 12 dropped ones are 2^-53 of the torus, far below the key's
 /// noise of 2^-48.
-const WIRE_BITS: u32 = 52;
+const WIRE_BITS: u32 = 50;
 /// Samples per task: enough that the key is read from memory once for many of them, few enough that
 /// their accumulators stay in the second level cache.
 const LARGEST_TASK: usize = 32;

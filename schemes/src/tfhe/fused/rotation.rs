@@ -5,7 +5,7 @@
 //! converted.
 
 use super::lanes::{Kernel, Lanes};
-use super::transform::{Aligned, Complex, Transform, zeros};
+use super::transform::{Aligned, Complex, Sink, Source, Transform, zeros};
 
 /// Ciphertexts that share each load of a key element in registers.
 pub(in crate::tfhe) const TILE: usize = 4;
@@ -47,9 +47,11 @@ pub(super) struct Tables<const L: usize> {
     pub(super) transform: Transform<L>,
     /// `e^(i pi j / N)` for `j < 2N`.
     monomials: Complex,
-    /// `4 f + 1` for the first lane of each vector.
-    exponents: Vec<usize>,
-    /// What each further lane adds to the exponent.
+    /// `4 f + 1` for the first lane of the first vector of each `L`.
+    block_exponents: Vec<usize>,
+    /// What each further vector adds to it,
+    vector_exponents: [usize; L],
+    /// and each further lane.
     lane_exponents: [usize; L],
 }
 
@@ -63,7 +65,8 @@ impl<const L: usize> Tables<L> {
             shape,
             transform,
             monomials,
-            exponents: first.iter().map(|f| 4 * f + 1).collect(),
+            block_exponents: first.iter().step_by(L).map(|f| 4 * f + 1).collect(),
+            vector_exponents: std::array::from_fn(|column| 4 * first[column]),
             lane_exponents: lanes.map(|f| 4 * f),
         }
     }
@@ -80,22 +83,16 @@ impl<const L: usize> Tables<L> {
         step: &mut [f64],
     ) {
         let shape = &self.shape;
-        let (half, rows) = (shape.size / 2, shape.rows());
+        let rows = shape.rows();
         assert!(polynomial.len() == shape.size && step.len() == shape.step());
         assert!(row < rows && column < shape.columns && term < shape.terms);
+        let start = ((column * shape.terms + term) * rows + row) * 2 * L;
+        let between = shape.columns * shape.terms * rows * 2 * L;
         self.transform.forward(
             lanes,
             scratch,
-            // SAFETY: `forward` asks for points of N/2
-            |j| unsafe { [lanes.load(polynomial, j), lanes.load(polynomial, j + half)] },
-            |v, z| {
-                let place = ((v * shape.columns + column) * shape.terms + term) * rows + row;
-                // SAFETY: places are below (N/2/L) columns terms rows, 2L numbers each
-                unsafe {
-                    lanes.store(step, place * 2 * L, z[0]);
-                    lanes.store(step, place * 2 * L + L, z[1]);
-                }
-            },
+            Folded { lanes, values: polynomial },
+            Strided { lanes, values: &mut step[start..], between },
         );
     }
 }
@@ -111,8 +108,11 @@ pub(super) struct Workspace {
     /// `[vector][column][tile][re, im]`
     products: Aligned,
     scratch: Complex,
-    /// `e^(i pi a j / N)` for what each lane adds to the exponents `j`: `[term][tile][re, im]`.
+    /// `e^(i pi a j / N)` for what vectors and lanes add to the exponents `j`:
+    /// `[vector][term][tile][re, im]`.
     lane_monomials: Aligned,
+    /// `e^(i pi a j / N)` for the exponent that the present `L` vectors begin with: `[term][tile]`.
+    block_monomials: Complex,
     /// `X^a - 1` at the frequencies of one vector: `[term][tile][re, im]`.
     monomials: Aligned,
 }
@@ -125,7 +125,8 @@ impl Workspace {
             digits: zeros(shape.rows() * TILE * shape.size),
             products: zeros(shape.columns * TILE * shape.size),
             scratch: Complex::zeros(shape.size / 2),
-            lane_monomials: zeros(shape.terms * TILE * 2 * L),
+            lane_monomials: zeros(L * shape.terms * TILE * 2 * L),
+            block_monomials: Complex::zeros(shape.terms * TILE),
             monomials: zeros(shape.terms * TILE * 2 * L),
         }
     }
@@ -201,7 +202,7 @@ impl<const L: usize> Tables<L> {
             }
         }
         if exponents.len() > 1 {
-            self.start_monomials(exponents, t, &mut workspace.lane_monomials);
+            self.start_monomials(lanes, exponents, t, &mut workspace.lane_monomials);
         }
     }
 
@@ -234,73 +235,84 @@ impl<const L: usize> Tables<L> {
         scratch: &mut Complex,
     ) {
         let shape = &self.shape;
-        let half = shape.size / 2;
-        let base = lanes.splat((shape.base_log as f64).exp2());
-        let between = shape.rows() * TILE * 2 * L;
-        let keep = shape.levels > 1;
-        // SAFETY: below N
-        let mut digit = |j: usize| unsafe {
-            let x = lanes.load(polynomial.unwrap_or(rest), j);
-            let digit = lanes.round_product(x, base);
-            if keep {
-                lanes.store(rest, j, lanes.mul_sub(x, base, digit));
-            }
-            digit
-        };
-        self.transform.forward(
+        assert!(polynomial.is_none_or(|c| c.len() >= shape.size) && rest.len() == shape.size);
+        let source = Digits {
             lanes,
-            scratch,
-            |j| [digit(j), digit(j + half)],
-            // SAFETY: (N/2/L) vectors of rows
-            |v, z| unsafe {
-                lanes.store(digits, v * between, z[0]);
-                lanes.store(digits, v * between + L, z[1]);
-            },
-        );
+            polynomial,
+            rest,
+            base: lanes.splat((shape.base_log as f64).exp2()),
+            keep: shape.levels > 1,
+        };
+        let between = shape.rows() * TILE * 2 * L;
+        self.transform.forward(lanes, scratch, source, Strided { lanes, values: digits, between });
     }
 
-    /// What the lanes' frequencies make of the monomials `X^a` of ciphertext `t` in the tile.
+    /// What the frequencies of lanes and vectors make of the monomials `X^a` of ciphertext `t` in the
+    /// tile.
     #[inline(always)]
-    fn start_monomials(&self, exponents: &[u32], t: usize, lane_monomials: &mut [f64]) {
+    fn start_monomials<S: Lanes<L>>(
+        &self,
+        lanes: S,
+        exponents: &[u32],
+        t: usize,
+        lane_monomials: &mut [f64],
+    ) {
+        let shape = &self.shape;
+        assert_eq!(lane_monomials.len(), L * shape.terms * TILE * 2 * L);
+        let mask = 2 * shape.size - 1;
         for (term, &a) in exponents.iter().enumerate() {
-            for (lane, exponent) in self.lane_exponents.iter().enumerate() {
-                let index = (a as usize * exponent) & (2 * self.shape.size - 1);
-                let place = (term * TILE + t) * 2 * L + lane;
-                lane_monomials[place] = self.monomials.re[index];
-                lane_monomials[place + L] = self.monomials.im[index];
+            let monomial = |exponent: usize| (a as usize * exponent) & mask;
+            let (mut re, mut im) = ([0.0; L], [0.0; L]);
+            for (lane, &exponent) in self.lane_exponents.iter().enumerate() {
+                let index = monomial(exponent);
+                (re[lane], im[lane]) = (self.monomials.re[index], self.monomials.im[index]);
+            }
+            for (vector, &exponent) in self.vector_exponents.iter().enumerate() {
+                let place = ((vector * shape.terms + term) * TILE + t) * 2 * L;
+                // SAFETY: the table has 2N monomials; vector < L, term < terms, t < TILE
+                unsafe {
+                    let own = [lanes.load(&re, 0), lanes.load(&im, 0)];
+                    let z = mul(lanes, self.monomials.splat(lanes, monomial(exponent)), own);
+                    lanes.store(lane_monomials, place, z[0]);
+                    lanes.store(lane_monomials, place + L, z[1]);
+                }
             }
         }
     }
 
-    /// `X^a - 1` at the frequencies of vector `v`.
+    /// The monomials at the exponents that block `block` of `L` vectors begins with.
     #[inline(always)]
-    fn monomials<'e, S: Lanes<L>>(
+    fn block_monomials<'e>(
         &self,
-        lanes: S,
-        v: usize,
+        block: usize,
         exponents: &impl Fn(usize) -> &'e [u32],
         own: usize,
-        workspace: &mut Workspace,
+        block_monomials: &mut Complex,
     ) {
-        let one = lanes.splat(1.0);
-        let mask = 2 * self.shape.size - 1;
         for t in 0..own {
             for (term, &a) in exponents(t).iter().enumerate() {
-                let place = (term * TILE + t) * 2 * L;
-                // SAFETY: the table has 2N monomials; t < TILE, and `exponents` gives one for each
-                // term
-                unsafe {
-                    let first =
-                        self.monomials.splat(lanes, (a as usize * self.exponents[v]) & mask);
-                    let own = &workspace.lane_monomials;
-                    let own = [lanes.load(own, place), lanes.load(own, place + L)];
-                    let re = lanes.mul_sub(first[0], own[0], one);
-                    let re = lanes.neg_mul_add(first[1], own[1], re);
-                    let im = lanes.mul(first[0], own[1]);
-                    let im = lanes.mul_add(first[1], own[0], im);
-                    lanes.store(&mut workspace.monomials, place, re);
-                    lanes.store(&mut workspace.monomials, place + L, im);
-                }
+                let index = (a as usize * self.block_exponents[block]) & (2 * self.shape.size - 1);
+                block_monomials.re[term * TILE + t] = self.monomials.re[index];
+                block_monomials.im[term * TILE + t] = self.monomials.im[index];
+            }
+        }
+    }
+
+    /// `X^a - 1` at the frequencies of vector `v`, for each term and ciphertext of the tile.
+    #[inline(always)]
+    fn monomials<S: Lanes<L>>(&self, lanes: S, v: usize, workspace: &mut Workspace) {
+        let one = lanes.splat(1.0);
+        let count = self.shape.terms * TILE;
+        let Workspace { lane_monomials, block_monomials, monomials, .. } = workspace;
+        assert!(lane_monomials.len() == L * count * 2 * L && monomials.len() == count * 2 * L);
+        for index in 0..count {
+            let (own, place) = ((v % L * count + index) * 2 * L, index * 2 * L);
+            // SAFETY: index < count, v % L < L
+            unsafe {
+                let own = [lanes.load(lane_monomials, own), lanes.load(lane_monomials, own + L)];
+                let [re, im] = mul(lanes, block_monomials.splat(lanes, index), own);
+                lanes.store(monomials, place, lanes.sub(re, one));
+                lanes.store(monomials, place + L, im);
             }
         }
     }
@@ -321,7 +333,10 @@ impl<const L: usize> Tables<L> {
         let share = next.len() / vectors;
         for v in 0..vectors {
             if terms > 1 {
-                self.monomials(lanes, v, exponents, own, workspace);
+                if v % L == 0 {
+                    self.block_monomials(v / L, exponents, own, &mut workspace.block_monomials);
+                }
+                self.monomials(lanes, v, workspace);
             }
             for line in (v * share..(v + 1) * share).step_by(8) {
                 lanes.prefetch(next, line);
@@ -401,28 +416,141 @@ impl<const L: usize> Tables<L> {
         for column in 0..columns {
             let start = ((first + t) * columns + column) * stride;
             let c = &mut accumulators[start..start + stride];
-            let (start, between) = ((column * TILE + t) * 2 * L, columns * TILE * 2 * L);
+            let products = &mut products[(column * TILE + t) * 2 * L..];
             self.transform.inverse(
                 lanes,
                 scratch,
-                |v| {
-                    let place = start + v * between;
-                    // SAFETY: (N/2/L) vectors of columns
-                    unsafe { [lanes.load(products, place), lanes.load(products, place + L)] }
-                },
-                // SAFETY: below N
-                |j, z, w| unsafe {
-                    let old = [lanes.load(c, j), lanes.load(c, j + size / 2)];
-                    let [re, im] = mul_add(lanes, z, w, old);
-                    lanes.store(c, j, lanes.sub(re, lanes.round(re)));
-                    lanes.store(c, j + size / 2, lanes.sub(im, lanes.round(im)));
-                },
+                Strided { lanes, values: products, between: columns * TILE * 2 * L },
+                Accumulator { lanes, values: c, untwist: self.transform.untwist() },
             );
             for j in 0..L {
                 c[size + j] = -c[j];
             }
         }
     }
+}
+
+/// A real polynomial folded: point `j` is coefficients `j` and `j + N/2`.
+struct Folded<'a, S> {
+    lanes: S,
+    /// `N` coefficients.
+    values: &'a [f64],
+}
+
+impl<S: Lanes<L>, const L: usize> Source<S, L> for Folded<'_, S> {
+    #[inline(always)]
+    fn load(&mut self, j: usize) -> [S::Vector; 2] {
+        // SAFETY: the transform asks for points of N/2
+        unsafe {
+            [
+                self.lanes.load(self.values, j),
+                self.lanes.load(self.values, j + self.values.len() / 2),
+            ]
+        }
+    }
+}
+
+/// The next digits of a polynomial, folded.
+struct Digits<'a, S: Lanes<L>, const L: usize> {
+    lanes: S,
+    /// At least `N` coefficients, within `[-1/2, 1/2]`.
+    polynomial: Option<&'a [f64]>,
+    /// `N` coefficients: taken where there is no polynomial, and what the digits leave.
+    rest: &'a mut [f64],
+    base: S::Vector,
+    keep: bool,
+}
+
+impl<S: Lanes<L>, const L: usize> Digits<'_, S, L> {
+    /// # Safety
+    /// `j + L <= N`.
+    #[inline(always)]
+    unsafe fn next(&mut self, j: usize) -> S::Vector {
+        // SAFETY: by the caller's word
+        unsafe {
+            let x = self.lanes.load(self.polynomial.unwrap_or(&*self.rest), j);
+            let digit = self.lanes.round_product(x, self.base);
+            if self.keep {
+                self.lanes.store(self.rest, j, self.lanes.mul_sub(x, self.base, digit));
+            }
+            digit
+        }
+    }
+}
+
+impl<S: Lanes<L>, const L: usize> Source<S, L> for Digits<'_, S, L> {
+    #[inline(always)]
+    fn load(&mut self, j: usize) -> [S::Vector; 2] {
+        let half = self.rest.len() / 2;
+        // SAFETY: the transform asks for points of N/2
+        unsafe { [self.next(j), self.next(j + half)] }
+    }
+}
+
+/// Vectors of complex numbers, real parts first, `between` numbers apart; as many as the transform
+/// has.
+struct Strided<'a, S> {
+    lanes: S,
+    values: &'a mut [f64],
+    between: usize,
+}
+
+impl<S: Lanes<L>, const L: usize> Source<S, L> for Strided<'_, S> {
+    #[inline(always)]
+    fn load(&mut self, v: usize) -> [S::Vector; 2] {
+        let place = v * self.between;
+        // SAFETY: as many vectors as the transform has
+        unsafe { [self.lanes.load(self.values, place), self.lanes.load(self.values, place + L)] }
+    }
+}
+
+impl<S: Lanes<L>, const L: usize> Sink<S, L> for Strided<'_, S> {
+    #[inline(always)]
+    fn store(&mut self, v: usize, z: [S::Vector; 2]) {
+        let place = v * self.between;
+        // SAFETY: as many vectors as the transform has
+        unsafe {
+            self.lanes.store(self.values, place, z[0]);
+            self.lanes.store(self.values, place + L, z[1]);
+        }
+    }
+}
+
+/// A polynomial of an accumulator, to which the inverse transform is added modulo 1.
+struct Accumulator<'a, S> {
+    lanes: S,
+    /// `N + L` coefficients.
+    values: &'a mut [f64],
+    /// `N/2` factors.
+    untwist: &'a Complex,
+}
+
+impl<S: Lanes<L>, const L: usize> Sink<S, L> for Accumulator<'_, S> {
+    #[inline(always)]
+    fn store(&mut self, j: usize, z: [S::Vector; 2]) {
+        let lanes = self.lanes;
+        let second = j + (self.values.len() - L) / 2;
+        // SAFETY: the transform gives points of N/2
+        unsafe {
+            let old = [lanes.load(self.values, j), lanes.load(self.values, second)];
+            let [re, im] = mul_add(lanes, z, self.untwist.load(lanes, j), old);
+            lanes.store(self.values, j, lanes.sub(re, lanes.round(re)));
+            lanes.store(self.values, second, lanes.sub(im, lanes.round(im)));
+        }
+    }
+}
+
+/// `a b`
+#[inline(always)]
+fn mul<S: Lanes<L>, const L: usize>(
+    lanes: S,
+    a: [S::Vector; 2],
+    b: [S::Vector; 2],
+) -> [S::Vector; 2] {
+    [
+        lanes.neg_mul_add(a[1], b[1], lanes.mul(a[0], b[0])),
+        lanes.mul_add(a[1], b[0], lanes.mul(a[0], b[1])),
+    ]
 }
 
 /// `a b + c`

@@ -1,7 +1,7 @@
 //! The transform against its definition, on every instruction set.
 
 use super::lanes::{Kernel, Lanes};
-use super::transform::{Complex, Transform};
+use super::transform::{Complex, Sink, Source, Transform};
 use proptest::prelude::*;
 use std::f64::consts::PI;
 
@@ -21,26 +21,46 @@ impl<S: Lanes<L>, const L: usize> Kernel for There<'_, S, L> {
         let points = input.re.len();
         let mut scratch = transform.scratch();
         let [mut there, mut back] = [Complex::zeros(points), Complex::zeros(points)];
-        // SAFETY: every index comes from the transform, and the access is checked in tests
-        unsafe {
-            transform.forward(
-                lanes,
-                &mut scratch,
-                |j| input.load(lanes, j),
-                |v, z| there.store(lanes, v * L, z),
-            );
-            transform.inverse(
-                lanes,
-                &mut scratch,
-                |v| there.load(lanes, v * L),
-                |j, z, w| {
-                    let re = lanes.neg_mul_add(z[1], w[1], lanes.mul(z[0], w[0]));
-                    let im = lanes.mul_add(z[1], w[0], lanes.mul(z[0], w[1]));
-                    back.store(lanes, j, [re, im]);
-                },
-            );
+        transform.forward(
+            lanes,
+            &mut scratch,
+            Every { lanes, values: &mut input.clone(), between: 1 },
+            Every { lanes, values: &mut there, between: L },
+        );
+        transform.inverse(
+            lanes,
+            &mut scratch,
+            Every { lanes, values: &mut there, between: L },
+            Every { lanes, values: &mut back, between: 1 },
+        );
+        for (j, w) in transform.untwist().re.iter().zip(transform.untwist().im.iter()).enumerate() {
+            let (re, im) = (back.re[j], back.im[j]);
+            (back.re[j], back.im[j]) = (re * w.0 - im * w.1, re * w.1 + im * w.0);
         }
         (there, back)
+    }
+}
+
+/// Vectors every `between` numbers: 1 for points, `L` for the transform's vectors.
+struct Every<'a, S> {
+    lanes: S,
+    values: &'a mut Complex,
+    between: usize,
+}
+
+impl<S: Lanes<L>, const L: usize> Source<S, L> for Every<'_, S> {
+    #[inline(always)]
+    fn load(&mut self, index: usize) -> [S::Vector; 2] {
+        // SAFETY: the access is checked in tests
+        unsafe { self.values.load(self.lanes, index * self.between) }
+    }
+}
+
+impl<S: Lanes<L>, const L: usize> Sink<S, L> for Every<'_, S> {
+    #[inline(always)]
+    fn store(&mut self, index: usize, z: [S::Vector; 2]) {
+        // SAFETY: the access is checked in tests
+        unsafe { self.values.store(self.lanes, index * self.between, z) };
     }
 }
 

@@ -88,6 +88,22 @@ impl Complex {
     }
 }
 
+/// Where a transform takes vectors from, by index. These are traits, as closures as large would not be
+/// inlined.
+pub(super) trait Source<S: Lanes<L>, const L: usize> {
+    fn load(&mut self, index: usize) -> [S::Vector; 2];
+}
+
+/// Where a transform puts its vectors, by index.
+pub(super) trait Sink<S: Lanes<L>, const L: usize> {
+    fn store(&mut self, index: usize, z: [S::Vector; 2]);
+}
+
+/// The twiddles of a few levels; no twiddle is 1.
+trait Twiddles<S: Lanes<L>, const L: usize> {
+    fn at(&self, index: usize) -> Option<[S::Vector; 2]>;
+}
+
 /// `e^(i pi angle)`, from an angle of at most an eighth of a turn: a larger one would lose as much
 /// in its product with pi as all roundings of a transform.
 fn unit(angle: f64) -> [f64; 2] {
@@ -130,18 +146,21 @@ fn butterfly<S: Lanes<L>, const L: usize>(
     both(lanes, u, sum)
 }
 
-/// `(u + i w v, u - i w v)`
+/// `(u + i w v, u - i w v)`; no `w` is 1.
 #[inline(always)]
 fn butterfly_i<S: Lanes<L>, const L: usize>(
     lanes: S,
     u: [S::Vector; 2],
     v: [S::Vector; 2],
-    [re, im]: [S::Vector; 2],
+    w: Option<[S::Vector; 2]>,
 ) -> [[S::Vector; 2]; 2] {
-    let sum = [
-        lanes.neg_mul_add(re, v[1], lanes.neg_mul_add(im, v[0], u[0])),
-        lanes.mul_add(re, v[0], lanes.neg_mul_add(im, v[1], u[1])),
-    ];
+    let sum = match w {
+        None => [lanes.sub(u[0], v[1]), lanes.add(u[1], v[0])],
+        Some([re, im]) => [
+            lanes.neg_mul_add(re, v[1], lanes.neg_mul_add(im, v[0], u[0])),
+            lanes.mul_add(re, v[0], lanes.neg_mul_add(im, v[1], u[1])),
+        ],
+    };
     both(lanes, u, sum)
 }
 
@@ -170,34 +189,34 @@ fn butterfly_minus_i<S: Lanes<L>, const L: usize>(
 fn split<S: Lanes<L>, const L: usize, const R: usize>(
     lanes: S,
     z: &mut [[S::Vector; 2]; R],
-    w: impl Fn(usize) -> [S::Vector; 2],
+    w: impl Twiddles<S, L>,
 ) {
     if R == 1 {
         return;
     }
-    let first = w(0);
+    let first = w.at(0);
     if R == 2 {
-        [z[0], z[1]] = butterfly(lanes, z[0], z[1], Some(first));
+        [z[0], z[1]] = butterfly(lanes, z[0], z[1], first);
         return;
     }
     let h = R / 2;
-    [z[0], z[h]] = butterfly(lanes, z[0], z[h], Some(first));
-    [z[1], z[h + 1]] = butterfly(lanes, z[1], z[h + 1], Some(first));
+    [z[0], z[h]] = butterfly(lanes, z[0], z[h], first);
+    [z[1], z[h + 1]] = butterfly(lanes, z[1], z[h + 1], first);
     if R == 8 {
-        [z[2], z[6]] = butterfly(lanes, z[2], z[6], Some(first));
-        [z[3], z[7]] = butterfly(lanes, z[3], z[7], Some(first));
+        [z[2], z[6]] = butterfly(lanes, z[2], z[6], first);
+        [z[3], z[7]] = butterfly(lanes, z[3], z[7], first);
     }
-    let (second, q) = (w(1), h / 2);
-    [z[0], z[q]] = butterfly(lanes, z[0], z[q], Some(second));
+    let (second, q) = (w.at(1), h / 2);
+    [z[0], z[q]] = butterfly(lanes, z[0], z[q], second);
     [z[h], z[h + q]] = butterfly_i(lanes, z[h], z[h + q], second);
     if R == 8 {
-        [z[1], z[3]] = butterfly(lanes, z[1], z[3], Some(second));
+        [z[1], z[3]] = butterfly(lanes, z[1], z[3], second);
         [z[5], z[7]] = butterfly_i(lanes, z[5], z[7], second);
-        let third = w(2);
-        [z[0], z[1]] = butterfly(lanes, z[0], z[1], Some(third));
+        let third = w.at(2);
+        [z[0], z[1]] = butterfly(lanes, z[0], z[1], third);
         [z[2], z[3]] = butterfly_i(lanes, z[2], z[3], third);
-        let third = w(3);
-        [z[4], z[5]] = butterfly(lanes, z[4], z[5], Some(third));
+        let third = w.at(3);
+        [z[4], z[5]] = butterfly(lanes, z[4], z[5], third);
         [z[6], z[7]] = butterfly_i(lanes, z[6], z[7], third);
     }
 }
@@ -209,12 +228,12 @@ fn split<S: Lanes<L>, const L: usize, const R: usize>(
 fn join<S: Lanes<L>, const L: usize, const R: usize>(
     lanes: S,
     z: &mut [[S::Vector; 2]; R],
-    w: impl Fn(usize) -> Option<[S::Vector; 2]>,
+    w: impl Twiddles<S, L>,
 ) {
     if R == 1 {
         return;
     }
-    let first = w(0);
+    let first = w.at(0);
     [z[0], z[1]] = butterfly(lanes, z[0], z[1], first);
     if R >= 4 {
         [z[2], z[3]] = butterfly(lanes, z[2], z[3], first);
@@ -224,16 +243,16 @@ fn join<S: Lanes<L>, const L: usize, const R: usize>(
         [z[6], z[7]] = butterfly(lanes, z[6], z[7], first);
     }
     if R >= 4 {
-        let second = w(1);
+        let second = w.at(1);
         [z[0], z[2]] = butterfly(lanes, z[0], z[2], second);
         [z[1], z[3]] = butterfly_minus_i(lanes, z[1], z[3], second);
         if R == 8 {
             [z[4], z[6]] = butterfly(lanes, z[4], z[6], second);
             [z[5], z[7]] = butterfly_minus_i(lanes, z[5], z[7], second);
-            let third = w(2);
+            let third = w.at(2);
             [z[0], z[4]] = butterfly(lanes, z[0], z[4], third);
             [z[2], z[6]] = butterfly_minus_i(lanes, z[2], z[6], third);
-            let third = w(3);
+            let third = w.at(3);
             [z[1], z[5]] = butterfly(lanes, z[1], z[5], third);
             [z[3], z[7]] = butterfly_minus_i(lanes, z[3], z[7], third);
         }
@@ -311,34 +330,31 @@ impl<const L: usize> Transform<L> {
         (first, std::array::from_fn(|lane| reverse(L * lane)))
     }
 
-    /// Twiddle `index` of [`split`] for block `block` of `blocks`.
-    #[inline(always)]
-    fn root(blocks: usize, block: usize, index: usize) -> usize {
-        let (level, q) = level_of(index);
-        ((blocks + block) << level) + 2 * q
-    }
-
     /// Scratch space for [`Transform::forward`] and [`Transform::inverse`].
     pub(super) fn scratch(&self) -> Complex {
         Complex::zeros(self.points)
     }
 
-    /// The transform of the points that `load` gives (`[j, j + L)` each time, `j + L <= M`). Vector
-    /// `v < M/L` of the result goes to `store`; see [`Transform::frequencies`]. `scratch` is
-    /// overwritten.
+    /// What the points of [`Transform::inverse`] are still to be multiplied by.
+    pub(super) fn untwist(&self) -> &Complex {
+        &self.untwist
+    }
+
+    /// The transform of the points of `source` (`[j, j + L)` each time, `j + L <= M`). Vector `v < M/L`
+    /// of the result goes to `sink`; see [`Transform::frequencies`]. `scratch` is overwritten.
     #[inline(always)]
     pub(super) fn forward<S: Lanes<L>>(
         &self,
         lanes: S,
         scratch: &mut Complex,
-        mut load: impl FnMut(usize) -> [S::Vector; 2],
-        mut store: impl FnMut(usize, [S::Vector; 2]),
+        mut source: impl Source<S, L>,
+        mut sink: impl Sink<S, L>,
     ) {
         assert_eq!(scratch.re.len().min(scratch.im.len()), self.points);
         match self.passes[0] {
-            1 => self.first_pass::<S, 2>(lanes, scratch, &mut load),
-            2 => self.first_pass::<S, 4>(lanes, scratch, &mut load),
-            _ => self.first_pass::<S, 8>(lanes, scratch, &mut load),
+            1 => self.first_pass::<S, 2>(lanes, scratch, &mut source),
+            2 => self.first_pass::<S, 4>(lanes, scratch, &mut source),
+            _ => self.first_pass::<S, 8>(lanes, scratch, &mut source),
         }
         let mut blocks = 1 << self.passes[0];
         for &radix in &self.passes[1..] {
@@ -346,12 +362,10 @@ impl<const L: usize> Transform<L> {
             blocks <<= radix;
         }
         for block in 0..blocks {
-            // SAFETY: `blocks` is M/L^2, which `new` makes the passes come to; the vectors are in
-            // the block's L^2 points, its roots at level log2(blocks) and two below, and there are
-            // L/2 vectors of block roots for each block
+            // SAFETY: `blocks` is M/L^2, which `new` makes the passes come to
             let z = unsafe { self.last_block(lanes, scratch, blocks, block) };
             for (column, z) in z.into_iter().enumerate() {
-                store(block * L + column, z);
+                sink.store(block * L + column, z);
             }
         }
     }
@@ -366,15 +380,16 @@ impl<const L: usize> Transform<L> {
         blocks: usize,
         block: usize,
     ) -> [[S::Vector; 2]; L] {
-        // SAFETY: `L` vectors from each block; see `new` for the lengths of the tables
-        unsafe {
-            let mut z = std::array::from_fn(|r| scratch.load(lanes, (block * L + r) * L));
-            split(lanes, &mut z, |index| self.roots.splat(lanes, Self::root(blocks, block, index)));
-            transpose(lanes, &mut z);
-            let own = block * (L / 2);
-            split(lanes, &mut z, |index| self.block_roots.load(lanes, (own + index) * L));
-            z
+        let mut z = [[lanes.splat(0.0); 2]; L];
+        for (r, z) in z.iter_mut().enumerate() {
+            // SAFETY: `L` vectors from each block
+            *z = unsafe { scratch.load(lanes, (block * L + r) * L) };
         }
+        split(lanes, &mut z, Roots { lanes, table: &self.roots, blocks, block });
+        transpose(lanes, &mut z);
+        let first = block * (L / 2);
+        split(lanes, &mut z, BlockRoots { lanes, table: &self.block_roots, first });
+        z
     }
 
     #[inline(always)]
@@ -382,17 +397,18 @@ impl<const L: usize> Transform<L> {
         &self,
         lanes: S,
         scratch: &mut Complex,
-        load: &mut impl FnMut(usize) -> [S::Vector; 2],
+        source: &mut impl Source<S, L>,
     ) {
         let stride = self.points / R;
         for j in (0..stride).step_by(L) {
-            let mut z = std::array::from_fn::<_, R, _>(|r| load(j + r * stride));
-            // SAFETY: roots below R <= M; points below M, which `scratch` has
-            unsafe {
-                split(lanes, &mut z, |index| self.roots.splat(lanes, Self::root(1, 0, index)));
-                for (r, z) in z.into_iter().enumerate() {
-                    scratch.store(lanes, j + r * stride, z);
-                }
+            let mut z = [[lanes.splat(0.0); 2]; R];
+            for (r, z) in z.iter_mut().enumerate() {
+                *z = source.load(j + r * stride);
+            }
+            split(lanes, &mut z, Roots { lanes, table: &self.roots, blocks: 1, block: 0 });
+            for (r, z) in z.into_iter().enumerate() {
+                // SAFETY: points below M, which `scratch` has
+                unsafe { scratch.store(lanes, j + r * stride, z) };
             }
         }
     }
@@ -403,37 +419,44 @@ impl<const L: usize> Transform<L> {
         let stride = self.points / (4 * blocks);
         for block in 0..blocks {
             for j in (4 * stride * block..4 * stride * block + stride).step_by(L) {
-                // SAFETY: roots below 4 blocks <= M; points below M, which `scratch` has
-                unsafe {
-                    let mut z =
-                        std::array::from_fn::<_, 4, _>(|r| scratch.load(lanes, j + r * stride));
-                    split(lanes, &mut z, |index| {
-                        self.roots.splat(lanes, Self::root(blocks, block, index))
-                    });
-                    for (r, z) in z.into_iter().enumerate() {
-                        scratch.store(lanes, j + r * stride, z);
-                    }
+                let mut z = [[lanes.splat(0.0); 2]; 4];
+                for (r, z) in z.iter_mut().enumerate() {
+                    // SAFETY: points below M, which `scratch` has; likewise below
+                    *z = unsafe { scratch.load(lanes, j + r * stride) };
+                }
+                split(lanes, &mut z, Roots { lanes, table: &self.roots, blocks, block });
+                for (r, z) in z.into_iter().enumerate() {
+                    // SAFETY: as above
+                    unsafe { scratch.store(lanes, j + r * stride, z) };
                 }
             }
         }
     }
 
-    /// The inverse of [`Transform::forward`], from the vectors that `load` gives (`v < M/L`) to the
-    /// points that `store` is given (`j + L <= M`), together with what they are still to be
-    /// multiplied by.
+    /// The inverse of [`Transform::forward`], from the vectors of `source` (`v < M/L`) to the points
+    /// of `sink` (`j + L <= M`), which are still to be multiplied by [`Transform::untwist`].
     #[inline(always)]
     pub(super) fn inverse<S: Lanes<L>>(
         &self,
         lanes: S,
         scratch: &mut Complex,
-        load: impl Fn(usize) -> [S::Vector; 2],
-        store: impl FnMut(usize, [S::Vector; 2], [S::Vector; 2]),
+        mut source: impl Source<S, L>,
+        mut sink: impl Sink<S, L>,
     ) {
         assert_eq!(scratch.re.len().min(scratch.im.len()), self.points);
+        let table = &self.twiddles;
         for block in 0..self.points / (L * L) {
-            let z = std::array::from_fn(|column| load(block * L + column));
-            // SAFETY: twiddles below L^2 <= M; `L` vectors in each block of `scratch`
-            unsafe { self.first_block(lanes, scratch, block, z) };
+            let mut z = [[lanes.splat(0.0); 2]; L];
+            for (column, z) in z.iter_mut().enumerate() {
+                *z = source.load(block * L + column);
+            }
+            join(lanes, &mut z, Constants { lanes, table });
+            transpose(lanes, &mut z);
+            join(lanes, &mut z, Powers { lanes, table, distance: L, j: 0 });
+            for (r, z) in z.into_iter().enumerate() {
+                // SAFETY: `L` vectors in each block
+                unsafe { scratch.store(lanes, (block * L + r) * L, z) };
+            }
         }
         let mut distance = L * L;
         for _ in &self.passes[1..] {
@@ -441,66 +464,26 @@ impl<const L: usize> Transform<L> {
             distance *= 4;
         }
         match self.passes[0] {
-            1 => self.last_pass::<S, 2>(lanes, scratch, store),
-            2 => self.last_pass::<S, 4>(lanes, scratch, store),
-            _ => self.last_pass::<S, 8>(lanes, scratch, store),
+            1 => self.last_pass::<S, 2>(lanes, scratch, &mut sink),
+            2 => self.last_pass::<S, 4>(lanes, scratch, &mut sink),
+            _ => self.last_pass::<S, 8>(lanes, scratch, &mut sink),
         }
     }
 
-    /// # Safety
-    /// `block < M/L^2`, and `scratch` has `M` points.
-    #[inline(always)]
-    unsafe fn first_block<S: Lanes<L>>(
-        &self,
-        lanes: S,
-        scratch: &mut Complex,
-        block: usize,
-        mut z: [[S::Vector; 2]; L],
-    ) {
-        // SAFETY: twiddles below L^2 <= M; `L` vectors in each block
-        unsafe {
-            join(lanes, &mut z, |index| {
-                let (level, k) = level_of(index);
-                (k > 0).then(|| self.twiddles.splat(lanes, (1 << level) + k))
-            });
-            transpose(lanes, &mut z);
-            join(lanes, &mut z, |index| Some(self.twiddle(lanes, L, 0, index)));
-            for (r, z) in z.into_iter().enumerate() {
-                scratch.store(lanes, (block * L + r) * L, z);
-            }
-        }
-    }
-
-    /// Twiddle `index` of [`join`] for points from `j`, `distance` apart.
-    ///
-    /// # Safety
-    /// The level's distance, `distance` times `2^t`, is below `M`, and `j + L <= distance`.
-    #[inline(always)]
-    unsafe fn twiddle<S: Lanes<L>>(
-        &self,
-        lanes: S,
-        distance: usize,
-        j: usize,
-        index: usize,
-    ) -> [S::Vector; 2] {
-        let (level, q) = level_of(index);
-        // SAFETY: below twice the level's distance, thus M
-        unsafe { self.twiddles.load(lanes, (distance << level) + q * distance + j) }
-    }
-
+    /// Two levels in place.
     #[inline(always)]
     fn inverse_pass<S: Lanes<L>>(&self, lanes: S, scratch: &mut Complex, distance: usize) {
         for base in (0..self.points).step_by(4 * distance) {
             for j in (0..distance).step_by(L) {
-                // SAFETY: 4 distance divides M, which bounds points and twiddles
-                unsafe {
-                    let mut z = std::array::from_fn::<_, 4, _>(|r| {
-                        scratch.load(lanes, base + j + r * distance)
-                    });
-                    join(lanes, &mut z, |index| Some(self.twiddle(lanes, distance, j, index)));
-                    for (r, z) in z.into_iter().enumerate() {
-                        scratch.store(lanes, base + j + r * distance, z);
-                    }
+                let mut z = [[lanes.splat(0.0); 2]; 4];
+                for (r, z) in z.iter_mut().enumerate() {
+                    // SAFETY: 4 distance divides M; likewise below
+                    *z = unsafe { scratch.load(lanes, base + j + r * distance) };
+                }
+                join(lanes, &mut z, Powers { lanes, table: &self.twiddles, distance, j });
+                for (r, z) in z.into_iter().enumerate() {
+                    // SAFETY: as above
+                    unsafe { scratch.store(lanes, base + j + r * distance, z) };
                 }
             }
         }
@@ -511,23 +494,88 @@ impl<const L: usize> Transform<L> {
         &self,
         lanes: S,
         scratch: &Complex,
-        mut store: impl FnMut(usize, [S::Vector; 2], [S::Vector; 2]),
+        sink: &mut impl Sink<S, L>,
     ) {
         let distance = self.points / R;
         for j in (0..distance).step_by(L) {
-            // SAFETY: R distance is M, which bounds points and twiddles
-            let z = unsafe {
-                let mut z =
-                    std::array::from_fn::<_, R, _>(|r| scratch.load(lanes, j + r * distance));
-                join(lanes, &mut z, |index| Some(self.twiddle(lanes, distance, j, index)));
-                z
-            };
+            let mut z = [[lanes.splat(0.0); 2]; R];
+            for (r, z) in z.iter_mut().enumerate() {
+                // SAFETY: R distance is M
+                *z = unsafe { scratch.load(lanes, j + r * distance) };
+            }
+            join(lanes, &mut z, Powers { lanes, table: &self.twiddles, distance, j });
             for (r, z) in z.into_iter().enumerate() {
-                let point = j + r * distance;
-                // SAFETY: the table has M points
-                store(point, z, unsafe { self.untwist.load(lanes, point) });
+                sink.store(j + r * distance, z);
             }
         }
+    }
+}
+
+/// Of [`split`] for block `block < blocks` of a level with `blocks` blocks; with the levels below it
+/// that are asked for, at most `M` roots.
+struct Roots<'a, S> {
+    lanes: S,
+    table: &'a Complex,
+    blocks: usize,
+    block: usize,
+}
+
+impl<S: Lanes<L>, const L: usize> Twiddles<S, L> for Roots<'_, S> {
+    #[inline(always)]
+    fn at(&self, index: usize) -> Option<[S::Vector; 2]> {
+        let (level, q) = level_of(index);
+        // SAFETY: below twice the blocks of the level, which are M in all
+        Some(unsafe { self.table.splat(self.lanes, ((self.blocks + self.block) << level) + 2 * q) })
+    }
+}
+
+/// Of [`split`] after the transposition, from vector `first`, a multiple of `L/2` below `M/(2L)`.
+struct BlockRoots<'a, S> {
+    lanes: S,
+    table: &'a Complex,
+    first: usize,
+}
+
+impl<S: Lanes<L>, const L: usize> Twiddles<S, L> for BlockRoots<'_, S> {
+    #[inline(always)]
+    fn at(&self, index: usize) -> Option<[S::Vector; 2]> {
+        // SAFETY: index < L/2, and there are M/(2L) vectors
+        Some(unsafe { self.table.load(self.lanes, (self.first + index) * L) })
+    }
+}
+
+/// Of [`join`] for neighbouring points.
+struct Constants<'a, S> {
+    lanes: S,
+    table: &'a Complex,
+}
+
+impl<S: Lanes<L>, const L: usize> Twiddles<S, L> for Constants<'_, S> {
+    #[inline(always)]
+    fn at(&self, index: usize) -> Option<[S::Vector; 2]> {
+        let (level, k) = level_of(index);
+        // SAFETY: below L <= M
+        (k > 0).then(|| unsafe { self.table.splat(self.lanes, (1 << level) + k) })
+    }
+}
+
+/// Of [`join`] for points from `j`, `distance` apart: `j + L <= distance`, and the distance of each
+/// level that is asked for is below `M`.
+struct Powers<'a, S> {
+    lanes: S,
+    table: &'a Complex,
+    distance: usize,
+    j: usize,
+}
+
+impl<S: Lanes<L>, const L: usize> Twiddles<S, L> for Powers<'_, S> {
+    #[inline(always)]
+    fn at(&self, index: usize) -> Option<[S::Vector; 2]> {
+        let (level, q) = level_of(index);
+        // SAFETY: below twice the level's distance, thus M
+        Some(unsafe {
+            self.table.load(self.lanes, (self.distance << level) + q * self.distance + self.j)
+        })
     }
 }
 
