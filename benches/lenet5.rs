@@ -127,7 +127,11 @@ impl OwnBootstraps {
                     let words = (0..count * stride).map(|_| rng.next_u32()).collect();
                     let input = server.keys().bootstrap(*key)?.input();
                     let bits = bootstrap.log2_input_modulus();
-                    batches.push((SwitchedLweBatch::new(n, group, bits, words, input)?, *table, *key));
+                    batches.push((
+                        SwitchedLweBatch::new(n, group, bits, words, input)?,
+                        *table,
+                        *key,
+                    ));
                 }
                 _ => {}
             }

@@ -37,9 +37,9 @@ pub fn candidates() -> Vec<(String, Settings)> {
         all.push((format!("grouping factor {grouping_factor}"), settings));
     }
     let gadgets = POOL_GADGETS.map(|gadget| (base.pool_key, "pool", gadget));
-    let gadgets = gadgets.into_iter().chain(
-        ACTIVATION_GADGETS.map(|gadget| (base.activation_key, "activation", gadget)),
-    );
+    let gadgets = gadgets
+        .into_iter()
+        .chain(ACTIVATION_GADGETS.map(|gadget| (base.activation_key, "activation", gadget)));
     for (key, stage, (base_log, levels)) in gadgets {
         let name = format!("{stage} gadget 2^{base_log}, {levels} levels");
         all.push((name, with_gadget(&base, key, base_log, levels)));

@@ -109,17 +109,17 @@ impl Preset {
     /// The settings.
     #[must_use]
     pub fn settings(self) -> Settings {
-        let glwe = |glwe_dimension, polynomial_size, base_log, levels| BootstrapLiteral {
-            glwe_dimension,
-            polynomial_size,
-            base_log,
-            levels,
-            grouping_factor: 2,
+        let key = |shape: [usize; 2], gadget: [usize; 2], grouping_factor| {
+            let ([glwe_dimension, polynomial_size], [base_log, levels]) = (shape, gadget);
+            BootstrapLiteral { glwe_dimension, polynomial_size, base_log, levels, grouping_factor }
         };
+        let (pool, activation) = ([23, 1], [15, 2]);
+        let (small, large) = ([2, 1024], [1, 2048]);
         let (lwe_dimension, bootstraps, weight_bits) = match self {
-            Self::Fast => (650, [glwe(2, 1024, 23, 1), glwe(4, 512, 16, 2)], 8),
-            Self::Balanced => (720, [glwe(2, 1024, 23, 1), glwe(2, 1024, 16, 2)], 8),
-            Self::Precise => (780, [glwe(1, 2048, 23, 1), glwe(1, 2048, 16, 2)], 9),
+            Self::Fast => (640, [key(small, pool, 2), key(small, activation, 2)], 8),
+            Self::Balanced => (720, [key(small, pool, 2), key(small, activation, 2)], 8),
+            // one key bit a step: the key on the wire stays below 64 MiB
+            Self::Precise => (780, [key(large, pool, 2), key(small, activation, 1)], 9),
         };
         Settings {
             parameters: ParametersLiteral {

@@ -75,16 +75,15 @@ fn round_trip(world: &World, function: &Function, count: usize, rng: &mut ChaCha
     for (index, bootstrap) in parameters.bootstraps().iter().enumerate() {
         let size = bootstrap.polynomial_size();
         let table = LookupTable::new(size, function.start(), |x| function.window(x)).unwrap();
-        let down =
-            world
-                .keys
-                .to_lwe(
-                    &ciphertext,
-                    &sources,
-                    bootstrap.log2_input_modulus(),
-                    bootstrap.grouping_factor(),
-                )
-                .unwrap();
+        let down = world
+            .keys
+            .to_lwe(
+                &ciphertext,
+                &sources,
+                bootstrap.log2_input_modulus(),
+                bootstrap.grouping_factor(),
+            )
+            .unwrap();
         let through = world.keys.bootstrap(index).unwrap().bootstrap(&down, &table, &|_| ());
         let packed = world
             .keys

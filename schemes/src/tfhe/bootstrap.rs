@@ -19,8 +19,8 @@ use tfhe::core_crypto::prelude::{
 };
 use zeroize::Zeroizing;
 
-/// Bits of each word that travel: the 12 dropped ones are 2^-53 of the torus, far below the key's
-/// noise of 2^-48.
+/// Bits of each word that travel: rounding to them adds less than 1 % to the variance of the key's
+/// noise, which is 2^-48 of the torus.
 const WIRE_BITS: u32 = 50;
 /// Samples per task: enough that the key is read from memory once for many of them, few enough that
 /// their accumulators stay in the second level cache.
@@ -274,7 +274,10 @@ mod tests {
     #[test]
     fn combinations_say_which_one_it_is() {
         assert_eq!(*combinations(&[1, 0, 1], 1), [1, 0, 1]);
-        assert_eq!(*combinations(&[1, 0, 0, 1, 1, 1, 0, 0], 2), [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(
+            *combinations(&[1, 0, 0, 1, 1, 1, 0, 0], 2),
+            [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]
+        );
         assert_eq!(*combinations(&[0, 1, 1], 3), [0, 0, 0, 0, 0, 1, 0]);
     }
 

@@ -59,70 +59,99 @@ impl LweBatch {
     ) -> Result<SwitchedLweBatch, TfheError> {
         let stride = switched_stride(self.dimension, grouping_factor)?;
         let shift = 64 - log2_modulus.clamp(1, 32);
+        let switch = match grouping_factor {
+            1 => switch_groups::<2>,
+            2 => switch_groups::<4>,
+            _ => switch_groups::<8>,
+        };
         let mut words = Vec::with_capacity(self.count() * stride);
         for sample in self.samples() {
             let (mask, body) = sample.split_at(self.dimension);
-            let mut errors = 0i64; // modulo 2^64, like the body they are added to
-            for group in mask.chunks_exact(grouping_factor) {
-                errors = errors.wrapping_add(switch_group(group, shift, &mut words));
-            }
-            let centred = body.first().map_or(0, |b| b.wrapping_add(errors as u64));
+            let error = switch(mask, shift, &mut words);
+            let centred = body.first().map_or(0, |b| b.wrapping_add(error as u64));
             words.push((centred.wrapping_add(1 << (shift - 1)) >> shift) as u32);
         }
         SwitchedLweBatch::new(self.dimension, grouping_factor, log2_modulus, words, self.key)
     }
 }
 
-/// Rounds the sums of all combinations of a group's words to multiples of `2^shift`, appends them
-/// divided by that, and returns the mean error.
-///
-/// All roundings of one combination may move by the same multiple without harm, for what they move
-/// is known. The least variance is therefore that of a lattice point nearest to a line; the
-/// candidates are found by rounding ever more of the smallest errors up instead (McKilliam, Clarkson
-/// and Quinn, *An algorithm to compute the nearest point in the lattice A_n\**, 2008).
-fn switch_group(group: &[u64], shift: u32, words: &mut Vec<u32>) -> i64 {
-    let combinations = 1usize << group.len();
-    let mut sums = [0u64; 1 << LARGEST_GROUPING_FACTOR];
-    let mut errors = [(0i64, 0usize); 1 << LARGEST_GROUPING_FACTOR];
-    for combination in 1..combinations {
-        let lowest = combination & combination.wrapping_neg();
-        let word = group[lowest.trailing_zeros() as usize];
-        let sum = sums[combination ^ lowest].wrapping_add(word);
-        let rounded = sum.wrapping_add(1 << (shift - 1)) >> shift << shift;
-        sums[combination] = sum;
-        errors[combination] = (rounded.wrapping_sub(sum) as i64, combination);
-    }
-    let errors = &mut errors[..combinations];
-    errors.sort_unstable();
-    let moved = moves_of_least_variance(errors, shift);
-    let mut moves = [0u64; 1 << LARGEST_GROUPING_FACTOR];
-    errors[..moved].iter().for_each(|&(_, combination)| moves[combination] = 1);
-    // relative to the empty combination, whose exponent must be zero
-    for combination in 1..combinations {
-        let rounded = sums[combination].wrapping_add(1 << (shift - 1)) >> shift;
-        words.push(rounded.wrapping_add(moves[combination]).wrapping_sub(moves[0]) as u32);
-    }
-    let total: i128 = errors.iter().map(|&(error, _)| i128::from(error)).sum();
-    let moved = (moved as i128) << shift;
-    ((total + moved) / combinations as i128 - (i128::from(moves[0]) << shift)) as i64
-}
+/// Groups that are switched together, so that the compiler can use vectors.
+const LANES: usize = 8;
 
-/// How many of the sorted errors to raise by `2^shift` for the least variance of all.
-fn moves_of_least_variance(errors: &[(i64, usize)], shift: u32) -> usize {
-    let unit = (-f64::from(shift)).exp2();
-    let count = errors.len() as f64;
-    let mut sum: f64 = errors.iter().map(|&(error, _)| error as f64 * unit).sum();
-    // the sum of squares, less that of the errors themselves
-    let (mut squares, mut best) = (0.0, (-sum * sum / count, 0));
-    for (moved, &(error, _)) in errors.iter().enumerate().take(errors.len() - 1) {
-        squares += 2.0 * error as f64 * unit + 1.0;
-        sum += 1.0;
-        let variance = squares - sum * sum / count;
-        if variance < best.0 {
-            best = (variance, moved + 1);
+/// Rounds the sums of all `C = 2^g` combinations of each group of `g` mask words to multiples of
+/// `2^shift`, appends them divided by that, and returns the sum of the groups' mean errors modulo
+/// `2^64`.
+fn switch_groups<const C: usize>(mask: &[u64], shift: u32, words: &mut Vec<u32>) -> i64 {
+    let grouping_factor = C.ilog2() as usize;
+    let mut mean = 0i64;
+    for groups in mask.chunks(grouping_factor * LANES) {
+        let mut sums = [[0u64; LANES]; C];
+        for combination in 1..C {
+            let lowest = combination & combination.wrapping_neg();
+            let position = lowest.trailing_zeros() as usize;
+            for (lane, group) in groups.chunks_exact(grouping_factor).enumerate() {
+                sums[combination][lane] =
+                    sums[combination ^ lowest][lane].wrapping_add(group[position]);
+            }
+        }
+        let half = 1u64 << (shift - 1);
+        let rounded = sums.map(|sums| sums.map(|sum| sum.wrapping_add(half) >> shift));
+        let mut errors = [[0i64; LANES]; C];
+        for ((errors, rounded), sums) in errors.iter_mut().zip(&rounded).zip(&sums) {
+            for ((error, rounded), &sum) in errors.iter_mut().zip(rounded).zip(sums) {
+                *error = (rounded << shift).wrapping_sub(sum) as i64;
+            }
+        }
+        let moves = moves_of_least_variance(&errors, shift);
+        for lane in 0..groups.len() / grouping_factor {
+            // relative to the empty combination, whose exponent must be zero
+            let first = moves[0][lane];
+            for combination in 1..C {
+                let exponent = rounded[combination][lane].wrapping_add(moves[combination][lane]);
+                words.push(exponent.wrapping_sub(first) as u32);
+            }
+            for (errors, moves) in errors.iter().zip(&moves) {
+                let error = (errors[lane] >> grouping_factor)
+                    .wrapping_add((moves[lane] << shift >> grouping_factor) as i64);
+                mean = mean.wrapping_add(error);
+            }
+            mean = mean.wrapping_sub((first << shift) as i64);
         }
     }
-    best.1
+    mean
+}
+
+/// For each lane, 1 for the errors to raise by `2^shift` for the least variance over the combinations.
+///
+/// All roundings of one group may move by the same multiple without harm, for what they move is
+/// known. The least variance is therefore that of a lattice point nearest to a line, and raises the
+/// smallest errors, up to one of them (McKilliam, Clarkson and Quinn, *An algorithm to compute the
+/// nearest point in the lattice `A_n*`*, 2008).
+fn moves_of_least_variance<const C: usize>(
+    errors: &[[i64; LANES]; C],
+    shift: u32,
+) -> [[u64; LANES]; C] {
+    let unit = (-f64::from(shift)).exp2();
+    let errors = errors.map(|errors| errors.map(|error| error as f64 * unit));
+    let (mut least, mut threshold) = ([f64::INFINITY; LANES], [0.0; LANES]);
+    for candidate in &errors {
+        let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
+        for errors in &errors {
+            for lane in 0..LANES {
+                let raised = if errors[lane] <= candidate[lane] { 1.0 } else { 0.0 };
+                let error = errors[lane] + raised;
+                sum[lane] += error;
+                squares[lane] += error * error;
+            }
+        }
+        for lane in 0..LANES {
+            let variance = squares[lane] - sum[lane] * sum[lane] / C as f64;
+            if variance < least[lane] {
+                (least[lane], threshold[lane]) = (variance, candidate[lane]);
+            }
+        }
+    }
+    errors.map(|errors| std::array::from_fn(|lane| u64::from(errors[lane] <= threshold[lane])))
 }
 
 /// The most key bits that go into a step.

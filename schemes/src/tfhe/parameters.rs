@@ -83,8 +83,8 @@ impl BootstrapParameters {
     /// # Errors
     /// [`TfheError::Parameter`] above 3, or where it does not divide the LWE dimension.
     pub fn with_grouping_factor(self, grouping_factor: usize) -> Result<Self, TfheError> {
-        let fits =
-            (1..=3).contains(&grouping_factor) && self.lwe_dimension.is_multiple_of(grouping_factor);
+        let fits = (1..=3).contains(&grouping_factor)
+            && self.lwe_dimension.is_multiple_of(grouping_factor);
         if !fits {
             return Err(TfheError::Parameter {
                 name: "grouping factor",

@@ -5,9 +5,10 @@ use super::{BootstrapParameters, LookupTable};
 use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_assign_scratch;
 use tfhe::core_crypto::prelude::{
     CiphertextCount, CiphertextModulus, CiphertextModulusLog, ComputationBuffers,
-    ContiguousEntityContainer, Fft, FourierLweBootstrapKeyOwned, GlweCiphertextList, LweCiphertext,
-    LweBootstrapKeyOwned, LweDimension, ModulusSwitchedLweCiphertext, MonomialDegree,
-    extract_lwe_sample_from_glwe_ciphertext, par_convert_standard_lwe_bootstrap_key_to_fourier,
+    ContiguousEntityContainer, Fft, FourierLweBootstrapKeyOwned, GlweCiphertextList,
+    LweBootstrapKeyOwned, LweCiphertext, LweDimension, ModulusSwitchedLweCiphertext,
+    MonomialDegree, extract_lwe_sample_from_glwe_ciphertext,
+    par_convert_standard_lwe_bootstrap_key_to_fourier,
 };
 
 /// A key in the crate's Fourier layout.

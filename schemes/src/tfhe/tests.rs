@@ -91,12 +91,7 @@ fn real(n: usize, k: usize, size: usize, base_log: usize, levels: usize) -> Boot
     BootstrapParameters::new(n, k, size, base_log, levels, level).unwrap()
 }
 
-fn noise_pool(
-    parameters: BootstrapParameters,
-    kernel: Kernel,
-    samples: usize,
-    seed: u64,
-) -> Pool {
+fn noise_pool(parameters: BootstrapParameters, kernel: Kernel, samples: usize, seed: u64) -> Pool {
     let mut fixture = Fixture::with_kernel(parameters, kernel, seed);
     let size = parameters.polynomial_size();
     let triangle = |x: f64| x.abs() - 0.25;
@@ -184,8 +179,7 @@ fn small_sets() -> Vec<BootstrapParameters> {
         [(3, 256, 23, 1), (2, 512, 10, 3), (1, 1024, 15, 2), (1, 2048, 23, 1), (1, 4096, 15, 2)]
     {
         for grouping_factor in 1..=3 {
-            let set =
-                BootstrapParameters::insecure_unchecked(12, k, size, base_log, levels, -50.0);
+            let set = BootstrapParameters::insecure_unchecked(12, k, size, base_log, levels, -50.0);
             sets.push(set.unwrap().with_grouping_factor(grouping_factor).unwrap());
         }
     }

@@ -12,6 +12,7 @@
 #![allow(unsafe_code, reason = "loads and stores of a measured kernel; each block says why")]
 
 mod lanes;
+mod profile;
 mod rotation;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod x86;
 use super::bootstrap::BlindRotation;
 use super::{BootstrapParameters, Instructions, LookupTable};
 use lanes::{Kernel, Lanes};
+pub use profile::{Profile, profile};
 use rayon::prelude::*;
 pub(super) use rotation::TILE;
 use rotation::{Shape, Step, Tables, Workspace};
@@ -79,13 +81,7 @@ impl<S: Lanes<L>, const L: usize> Key<S, L> {
         parameters: &BootstrapParameters,
         standard: &LweBootstrapKeyOwned<u64>,
     ) -> Self {
-        let shape = Shape {
-            size: parameters.polynomial_size(),
-            columns: parameters.glwe_dimension() + 1,
-            base_log: parameters.base_log(),
-            levels: parameters.levels(),
-            terms: parameters.terms(),
-        };
+        let shape = Shape::new(parameters);
         let tables = Tables::new(shape);
         let mut values = zeros(parameters.steps() * shape.step());
         let words = shape.terms * shape.rows() * shape.columns * shape.size;
@@ -159,12 +155,7 @@ impl<S: Lanes<L>, const L: usize> BlindRotation for Key<S, L> {
 }
 
 /// The noiseless encryption of `X^-body` times the table.
-fn start<const L: usize>(
-    shape: &Shape,
-    table: &LookupTable,
-    body: u32,
-    accumulator: &mut [f64],
-) {
+fn start<const L: usize>(shape: &Shape, table: &LookupTable, body: u32, accumulator: &mut [f64]) {
     let (size, stride) = (shape.size, shape.stride::<L>());
     let last = &mut accumulator[(shape.columns - 1) * stride..];
     for (j, value) in last.iter_mut().enumerate().take(size + L) {

@@ -4,6 +4,7 @@
 //! rounding, reduction modulo 1 and signed digits are then two operations each, and nothing is ever
 //! converted.
 
+use super::BootstrapParameters;
 use super::lanes::{Kernel, Lanes};
 use super::transform::{Aligned, Complex, Sink, Source, Transform, zeros};
 
@@ -24,6 +25,16 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    pub(super) fn new(parameters: &BootstrapParameters) -> Self {
+        Self {
+            size: parameters.polynomial_size(),
+            columns: parameters.glwe_dimension() + 1,
+            base_log: parameters.base_log(),
+            levels: parameters.levels(),
+            terms: parameters.terms(),
+        }
+    }
+
     /// Digit polynomials of a ciphertext.
     pub(super) fn rows(&self) -> usize {
         self.columns * self.levels
@@ -59,8 +70,7 @@ impl<const L: usize> Tables<L> {
     pub(super) fn new(shape: Shape) -> Self {
         let transform = Transform::new(shape.size / 2);
         let (first, lanes) = transform.frequencies();
-        let monomials =
-            Complex::unit((0..2 * shape.size).map(|j| j as f64 / shape.size as f64));
+        let monomials = Complex::unit((0..2 * shape.size).map(|j| j as f64 / shape.size as f64));
         Self {
             shape,
             transform,
@@ -176,7 +186,7 @@ impl<const L: usize> Tables<L> {
     /// The transforms of the digits of ciphertext `first + t`: of `(X^a - 1) c` for a single key bit,
     /// of `c` itself where the monomials come later.
     #[inline(always)]
-    fn decompose<S: Lanes<L>>(
+    pub(super) fn decompose<S: Lanes<L>>(
         &self,
         lanes: S,
         workspace: &mut Workspace,
@@ -318,7 +328,7 @@ impl<const L: usize> Tables<L> {
     }
 
     #[inline(always)]
-    fn multiply<'e, S: Lanes<L>>(
+    pub(super) fn multiply<'e, S: Lanes<L>>(
         &self,
         lanes: S,
         key: &[f64],
@@ -404,7 +414,7 @@ impl<const L: usize> Tables<L> {
 
     /// Adds the inverse transforms of the products to ciphertext `first + t`.
     #[inline(always)]
-    fn accumulate<S: Lanes<L>>(
+    pub(super) fn accumulate<S: Lanes<L>>(
         &self,
         lanes: S,
         workspace: &mut Workspace,

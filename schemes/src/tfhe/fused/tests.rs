@@ -1,7 +1,8 @@
 //! The transform against its definition, on every instruction set.
 
 use super::lanes::{Kernel, Lanes};
-use super::transform::{Complex, Sink, Source, Transform};
+use super::profile::Every;
+use super::transform::{Complex, Transform};
 use proptest::prelude::*;
 use std::f64::consts::PI;
 
@@ -38,29 +39,6 @@ impl<S: Lanes<L>, const L: usize> Kernel for There<'_, S, L> {
             (back.re[j], back.im[j]) = (re * w.0 - im * w.1, re * w.1 + im * w.0);
         }
         (there, back)
-    }
-}
-
-/// Vectors every `between` numbers: 1 for points, `L` for the transform's vectors.
-struct Every<'a, S> {
-    lanes: S,
-    values: &'a mut Complex,
-    between: usize,
-}
-
-impl<S: Lanes<L>, const L: usize> Source<S, L> for Every<'_, S> {
-    #[inline(always)]
-    fn load(&mut self, index: usize) -> [S::Vector; 2] {
-        // SAFETY: the access is checked in tests
-        unsafe { self.values.load(self.lanes, index * self.between) }
-    }
-}
-
-impl<S: Lanes<L>, const L: usize> Sink<S, L> for Every<'_, S> {
-    #[inline(always)]
-    fn store(&mut self, index: usize, z: [S::Vector; 2]) {
-        // SAFETY: the access is checked in tests
-        unsafe { self.values.store(self.lanes, index * self.between, z) };
     }
 }
 

@@ -583,8 +583,8 @@ impl<S: Lanes<L>, const L: usize> Twiddles<S, L> for Powers<'_, S> {
 /// level halves it and adds a half turn to the right.
 fn root_angle(index: usize) -> f64 {
     let levels = index.max(1).ilog2();
-    let modulus = (0..levels).rev().fold(0.5, |angle, level| {
-        angle / 2.0 + f64::from(u8::from(index >> level & 1 == 1))
-    });
+    let modulus = (0..levels)
+        .rev()
+        .fold(0.5, |angle, level| angle / 2.0 + f64::from(u8::from(index >> level & 1 == 1)));
     modulus / 2.0
 }

@@ -52,9 +52,8 @@ impl Lanes<8> for V4 {
         let pair = |x, y| [v._mm512_unpacklo_pd(x, y), v._mm512_unpackhi_pd(x, y)];
         let [[ab0, ab1], [cd0, cd1], [ef0, ef1], [gh0, gh1]] =
             [pair(a, b), pair(c, d), pair(e, f), pair(g, h)];
-        let quad = |x, y| {
-            [v._mm512_shuffle_f64x2::<0x88>(x, y), v._mm512_shuffle_f64x2::<0xDD>(x, y)]
-        };
+        let quad =
+            |x, y| [v._mm512_shuffle_f64x2::<0x88>(x, y), v._mm512_shuffle_f64x2::<0xDD>(x, y)];
         let column = |ab, cd, ef, gh| {
             let [[even0, odd0], [even1, odd1]] = [quad(ab, cd), quad(ef, gh)];
             let [[c0, c4], [c2, c6]] = [quad(even0, even1), quad(odd0, odd1)];
