@@ -36,7 +36,7 @@ fn real_literal(assumptions: Assumptions, bootstraps: bool) -> ParametersLiteral
         assumptions,
         log_dimension: 11,
         modulus_bits: 50,
-        lwe_dimension: if assumptions == Assumptions::Compact { 750 } else { 1024 },
+        lwe_dimension: if assumptions == Assumptions::Compact { 720 } else { 1024 },
         down_gadget: (5, 3),
         up_gadget: (10, 5),
         bootstraps: if bootstraps { vec![key(23, 1), key(16, 2)] } else { vec![] },

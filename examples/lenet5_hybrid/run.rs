@@ -35,7 +35,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.conservative {
         settings = settings.conservative();
     }
-    if arguments.kernel == Some(Kernel::Tfhe) {
+    let kernel = arguments.kernel.unwrap_or(Kernel::best(1));
+    if kernel == Kernel::Tfhe {
         settings = settings.with_grouping_factor(1);
     }
     let parameters = bridge::Parameters::new(settings.parameters.clone(), arguments.security)?;
@@ -47,7 +48,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => ChaCha20Rng::from_rng(&mut rand::rng()),
     };
     let mut outcome = opening(arguments, &digits, &program);
-    let kernel = arguments.kernel;
     let (client, server) = keys(&parameters, &program, kernel, &mut rng, &mut outcome)?;
     show::keys(&outcome);
     let mut session = Session {
@@ -110,7 +110,7 @@ fn opening(arguments: &Arguments, digits: &Digits, program: &Program) -> Outcome
 fn keys(
     parameters: &bridge::Parameters,
     program: &Program,
-    kernel: Option<Kernel>,
+    kernel: Kernel,
     rng: &mut ChaCha20Rng,
     outcome: &mut Outcome,
 ) -> Result<(Client, Server), Failure> {
@@ -121,7 +121,7 @@ fn keys(
     outcome.keygen_seconds = begun.elapsed().as_secs_f64();
     spinner.set_message("server: reading keys");
     let begun = Instant::now();
-    let server = Server::with_kernel(parameters, program.clone(), &bytes, kernel)?;
+    let server = Server::with_kernel(parameters, program.clone(), &bytes, Some(kernel))?;
     outcome.expand_seconds = begun.elapsed().as_secs_f64();
     spinner.finish_and_clear();
     outcome.evaluation_key_bytes = server.key_bytes();

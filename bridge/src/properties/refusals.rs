@@ -143,7 +143,7 @@ fn dimensions_that_do_not_fit_make_no_parameters() {
         BridgeError::Dimension { name: "LWE dimension", expected: 1024, found: 750 }
     ));
     assert!(matches!(
-        refused(&|l| l.lwe_dimension = 2049, Compact),
+        refused(&|l| l.lwe_dimension = 2050, Compact),
         BridgeError::Dimension { name: "LWE dimension", expected: 2048, found: 2049 }
     ));
     assert!(matches!(
@@ -165,6 +165,10 @@ fn dimensions_that_do_not_fit_make_no_parameters() {
     assert!(matches!(
         refused(&|l| l.bootstraps[0].levels = 0, Compact),
         BridgeError::Tfhe(TfheError::Parameter { .. })
+    ));
+    assert!(matches!(
+        refused(&|l| l.bootstraps[0].grouping_factor = 4, Compact),
+        BridgeError::Tfhe(TfheError::Parameter { name: "grouping factor", .. })
     ));
     assert!(matches!(
         refused(&|l| l.log_dimension = 70, Compact),

@@ -76,14 +76,15 @@ fn keys_of_other_parameters_are_refused() {
     }
     let world = &SMALL[0];
     let bytes = to_bytes(&world.seeded).unwrap();
-    let changes: [fn(&mut ParametersLiteral); 7] = [
+    let changes: [fn(&mut ParametersLiteral); 8] = [
         |l| l.modulus_bits = 51,
         |l| l.down_gadget = (4, 4),
         |l| l.up_gadget = (12, 4),
-        |l| l.lwe_dimension = 49,
+        |l| l.lwe_dimension = 50,
         |l| l.bootstraps.truncate(1),
         |l| l.bootstraps.reverse(),
         |l| l.bootstraps[0].base_log = 16,
+        |l| l.bootstraps[0].grouping_factor = 2,
     ];
     for (index, change) in changes.iter().enumerate() {
         let mut literal = world.parameters.literal().clone();

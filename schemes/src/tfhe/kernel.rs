@@ -29,6 +29,12 @@ impl Instructions {
     /// All, slowest first.
     pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
 
+    /// The widest that this processor has.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::ALL.into_iter().rfind(|instructions| instructions.available()).unwrap_or(Self::Scalar)
+    }
+
     /// Whether this processor has them.
     #[must_use]
     pub fn available(self) -> bool {
@@ -42,9 +48,9 @@ impl Kernel {
     /// crate's.
     #[must_use]
     pub fn best(grouping_factor: usize) -> Self {
-        match Instructions::ALL.into_iter().rfind(|i| i.available()) {
-            Some(Instructions::Scalar) | None if grouping_factor == 1 => Self::Tfhe,
-            found => Self::Fused(found.unwrap_or(Instructions::Scalar)),
+        match Instructions::best() {
+            Instructions::Scalar if grouping_factor == 1 => Self::Tfhe,
+            instructions => Self::Fused(instructions),
         }
     }
 
@@ -87,7 +93,7 @@ impl FromStr for Kernel {
             return Ok(kernel);
         }
         if name == "fused" {
-            return Ok(Self::best(usize::MAX));
+            return Ok(Self::Fused(Instructions::best()));
         }
         Err(format!(
             "\"{name}\" is no kernel: use tfhe, fused, fused-scalar, fused-avx2 or fused-avx512"

@@ -11,7 +11,11 @@
 //! [`lanes`], [`transform`] and [`rotation`]; unit tests compile the checks in.
 #![allow(unsafe_code, reason = "loads and stores of a measured kernel; each block says why")]
 
+mod butterfly;
+mod complex;
 mod lanes;
+mod passes;
+mod products;
 mod profile;
 mod rotation;
 #[cfg(test)]
@@ -22,13 +26,13 @@ mod x86;
 
 use super::bootstrap::BlindRotation;
 use super::{BootstrapParameters, Instructions, LookupTable};
+use complex::{Aligned, zeros};
 use lanes::{Kernel, Lanes};
 pub use profile::{Profile, profile};
 use rayon::prelude::*;
 pub(super) use rotation::TILE;
 use rotation::{Shape, Step, Tables, Workspace};
 use tfhe::core_crypto::prelude::LweBootstrapKeyOwned;
-use transform::{Aligned, zeros};
 
 /// The torus in units of its `u64` form.
 const TORUS: f64 = 18_446_744_073_709_551_616.0;

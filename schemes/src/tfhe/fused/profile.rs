@@ -1,8 +1,9 @@
 //! How long each pass of a step takes, for benches.
 
+use super::complex::{Complex, zeros};
 use super::lanes::{Kernel, Lanes};
 use super::rotation::{Shape, TILE, Tables, Workspace};
-use super::transform::{Complex, Sink, Source, zeros};
+use super::transform::{Sink, Source};
 use super::{BootstrapParameters, Instructions};
 use crate::tfhe::{self, TfheError};
 use std::time::Instant;

@@ -5,8 +5,10 @@
 //! converted.
 
 use super::BootstrapParameters;
+use super::complex::{Aligned, Complex, zeros};
 use super::lanes::{Kernel, Lanes};
-use super::transform::{Aligned, Complex, Sink, Source, Transform, zeros};
+use super::passes::{Accumulator, Digits, Folded, Strided};
+use super::transform::Transform;
 
 /// Ciphertexts that share each load of a key element in registers.
 pub(in crate::tfhe) const TILE: usize = 4;
@@ -57,13 +59,13 @@ pub(super) struct Tables<const L: usize> {
     pub(super) shape: Shape,
     pub(super) transform: Transform<L>,
     /// `e^(i pi j / N)` for `j < 2N`.
-    monomials: Complex,
+    pub(super) monomials: Complex,
     /// `4 f + 1` for the first lane of the first vector of each `L`.
-    block_exponents: Vec<usize>,
+    pub(super) block_exponents: Vec<usize>,
     /// What each further vector adds to it,
-    vector_exponents: [usize; L],
+    pub(super) vector_exponents: [usize; L],
     /// and each further lane.
-    lane_exponents: [usize; L],
+    pub(super) lane_exponents: [usize; L],
 }
 
 impl<const L: usize> Tables<L> {
@@ -114,17 +116,17 @@ pub(super) struct Workspace {
     /// What the digits so far leave of one polynomial, in units of the last: within `[-1/2, 1/2]`.
     rest: Aligned,
     /// `[vector][row][tile][re, im]`
-    digits: Aligned,
+    pub(super) digits: Aligned,
     /// `[vector][column][tile][re, im]`
-    products: Aligned,
+    pub(super) products: Aligned,
     scratch: Complex,
     /// `e^(i pi a j / N)` for what vectors and lanes add to the exponents `j`:
     /// `[vector][term][tile][re, im]`.
-    lane_monomials: Aligned,
+    pub(super) lane_monomials: Aligned,
     /// `e^(i pi a j / N)` for the exponent that the present `L` vectors begin with: `[term][tile]`.
-    block_monomials: Complex,
+    pub(super) block_monomials: Complex,
     /// `X^a - 1` at the frequencies of one vector: `[term][tile][re, im]`.
-    monomials: Aligned,
+    pub(super) monomials: Aligned,
 }
 
 impl Workspace {
@@ -257,161 +259,6 @@ impl<const L: usize> Tables<L> {
         self.transform.forward(lanes, scratch, source, Strided { lanes, values: digits, between });
     }
 
-    /// What the frequencies of lanes and vectors make of the monomials `X^a` of ciphertext `t` in the
-    /// tile.
-    #[inline(always)]
-    fn start_monomials<S: Lanes<L>>(
-        &self,
-        lanes: S,
-        exponents: &[u32],
-        t: usize,
-        lane_monomials: &mut [f64],
-    ) {
-        let shape = &self.shape;
-        assert_eq!(lane_monomials.len(), L * shape.terms * TILE * 2 * L);
-        let mask = 2 * shape.size - 1;
-        for (term, &a) in exponents.iter().enumerate() {
-            let monomial = |exponent: usize| (a as usize * exponent) & mask;
-            let (mut re, mut im) = ([0.0; L], [0.0; L]);
-            for (lane, &exponent) in self.lane_exponents.iter().enumerate() {
-                let index = monomial(exponent);
-                (re[lane], im[lane]) = (self.monomials.re[index], self.monomials.im[index]);
-            }
-            for (vector, &exponent) in self.vector_exponents.iter().enumerate() {
-                let place = ((vector * shape.terms + term) * TILE + t) * 2 * L;
-                // SAFETY: the table has 2N monomials; vector < L, term < terms, t < TILE
-                unsafe {
-                    let own = [lanes.load(&re, 0), lanes.load(&im, 0)];
-                    let z = mul(lanes, self.monomials.splat(lanes, monomial(exponent)), own);
-                    lanes.store(lane_monomials, place, z[0]);
-                    lanes.store(lane_monomials, place + L, z[1]);
-                }
-            }
-        }
-    }
-
-    /// The monomials at the exponents that block `block` of `L` vectors begins with.
-    #[inline(always)]
-    fn block_monomials<'e>(
-        &self,
-        block: usize,
-        exponents: &impl Fn(usize) -> &'e [u32],
-        own: usize,
-        block_monomials: &mut Complex,
-    ) {
-        for t in 0..own {
-            for (term, &a) in exponents(t).iter().enumerate() {
-                let index = (a as usize * self.block_exponents[block]) & (2 * self.shape.size - 1);
-                block_monomials.re[term * TILE + t] = self.monomials.re[index];
-                block_monomials.im[term * TILE + t] = self.monomials.im[index];
-            }
-        }
-    }
-
-    /// `X^a - 1` at the frequencies of vector `v`, for each term and ciphertext of the tile.
-    #[inline(always)]
-    fn monomials<S: Lanes<L>>(&self, lanes: S, v: usize, workspace: &mut Workspace) {
-        let one = lanes.splat(1.0);
-        let count = self.shape.terms * TILE;
-        let Workspace { lane_monomials, block_monomials, monomials, .. } = workspace;
-        assert!(lane_monomials.len() == L * count * 2 * L && monomials.len() == count * 2 * L);
-        for index in 0..count {
-            let (own, place) = ((v % L * count + index) * 2 * L, index * 2 * L);
-            // SAFETY: index < count, v % L < L
-            unsafe {
-                let own = [lanes.load(lane_monomials, own), lanes.load(lane_monomials, own + L)];
-                let [re, im] = mul(lanes, block_monomials.splat(lanes, index), own);
-                lanes.store(monomials, place, lanes.sub(re, one));
-                lanes.store(monomials, place + L, im);
-            }
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn multiply<'e, S: Lanes<L>>(
-        &self,
-        lanes: S,
-        key: &[f64],
-        next: &[f64],
-        exponents: &impl Fn(usize) -> &'e [u32],
-        own: usize,
-        workspace: &mut Workspace,
-    ) {
-        let shape = &self.shape;
-        let (rows, columns, terms) = (shape.rows(), shape.columns, shape.terms);
-        let vectors = shape.size / 2 / L;
-        let share = next.len() / vectors;
-        for v in 0..vectors {
-            if terms > 1 {
-                if v % L == 0 {
-                    self.block_monomials(v / L, exponents, own, &mut workspace.block_monomials);
-                }
-                self.monomials(lanes, v, workspace);
-            }
-            for line in (v * share..(v + 1) * share).step_by(8) {
-                lanes.prefetch(next, line);
-            }
-            let Workspace { digits, products, monomials, .. } = workspace;
-            let digits = &digits[v * rows * TILE * 2 * L..][..rows * TILE * 2 * L];
-            let products = &mut products[v * columns * TILE * 2 * L..][..columns * TILE * 2 * L];
-            let key = &key[v * columns * terms * rows * 2 * L..][..columns * terms * rows * 2 * L];
-            for (column, key) in key.chunks_exact(terms * rows * 2 * L).enumerate() {
-                let mut total = [[lanes.splat(0.0); 2]; TILE];
-                for (term, key) in key.chunks_exact(rows * 2 * L).enumerate() {
-                    // SAFETY: both have `rows` rows
-                    let sum = unsafe { self.inner_product(lanes, key, digits) };
-                    if terms == 1 {
-                        total = sum;
-                        continue;
-                    }
-                    for (t, (total, sum)) in total.iter_mut().zip(sum).enumerate() {
-                        let place = (term * TILE + t) * 2 * L;
-                        // SAFETY: term < terms, t < TILE
-                        let m = unsafe {
-                            [lanes.load(monomials, place), lanes.load(monomials, place + L)]
-                        };
-                        *total = mul_add(lanes, m, sum, *total);
-                    }
-                }
-                for (t, z) in total.into_iter().enumerate() {
-                    let place = (column * TILE + t) * 2 * L;
-                    // SAFETY: column < columns, t < TILE
-                    unsafe {
-                        lanes.store(products, place, z[0]);
-                        lanes.store(products, place + L, z[1]);
-                    }
-                }
-            }
-        }
-    }
-
-    /// `sum_r key_r digits_(r,t)` for each ciphertext `t` of the tile: one key element loaded serves
-    /// all of them.
-    ///
-    /// # Safety
-    /// `key` is `[row][re, im]`, `digits` is `[row][tile][re, im]`, with `rows` rows.
-    #[inline(always)]
-    unsafe fn inner_product<S: Lanes<L>>(
-        &self,
-        lanes: S,
-        key: &[f64],
-        digits: &[f64],
-    ) -> [[S::Vector; 2]; TILE] {
-        let mut sum = [[lanes.splat(0.0); 2]; TILE];
-        for row in 0..self.shape.rows() {
-            // SAFETY: by the caller's word
-            unsafe {
-                let k = [lanes.load(key, row * 2 * L), lanes.load(key, row * 2 * L + L)];
-                for (t, sum) in sum.iter_mut().enumerate() {
-                    let place = (row * TILE + t) * 2 * L;
-                    let d = [lanes.load(digits, place), lanes.load(digits, place + L)];
-                    *sum = mul_add(lanes, k, d, *sum);
-                }
-            }
-        }
-        sum
-    }
-
     /// Adds the inverse transforms of the products to ciphertext `first + t`.
     #[inline(always)]
     pub(super) fn accumulate<S: Lanes<L>>(
@@ -438,141 +285,4 @@ impl<const L: usize> Tables<L> {
             }
         }
     }
-}
-
-/// A real polynomial folded: point `j` is coefficients `j` and `j + N/2`.
-struct Folded<'a, S> {
-    lanes: S,
-    /// `N` coefficients.
-    values: &'a [f64],
-}
-
-impl<S: Lanes<L>, const L: usize> Source<S, L> for Folded<'_, S> {
-    #[inline(always)]
-    fn load(&mut self, j: usize) -> [S::Vector; 2] {
-        // SAFETY: the transform asks for points of N/2
-        unsafe {
-            [
-                self.lanes.load(self.values, j),
-                self.lanes.load(self.values, j + self.values.len() / 2),
-            ]
-        }
-    }
-}
-
-/// The next digits of a polynomial, folded.
-struct Digits<'a, S: Lanes<L>, const L: usize> {
-    lanes: S,
-    /// At least `N` coefficients, within `[-1/2, 1/2]`.
-    polynomial: Option<&'a [f64]>,
-    /// `N` coefficients: taken where there is no polynomial, and what the digits leave.
-    rest: &'a mut [f64],
-    base: S::Vector,
-    keep: bool,
-}
-
-impl<S: Lanes<L>, const L: usize> Digits<'_, S, L> {
-    /// # Safety
-    /// `j + L <= N`.
-    #[inline(always)]
-    unsafe fn next(&mut self, j: usize) -> S::Vector {
-        // SAFETY: by the caller's word
-        unsafe {
-            let x = self.lanes.load(self.polynomial.unwrap_or(&*self.rest), j);
-            let digit = self.lanes.round_product(x, self.base);
-            if self.keep {
-                self.lanes.store(self.rest, j, self.lanes.mul_sub(x, self.base, digit));
-            }
-            digit
-        }
-    }
-}
-
-impl<S: Lanes<L>, const L: usize> Source<S, L> for Digits<'_, S, L> {
-    #[inline(always)]
-    fn load(&mut self, j: usize) -> [S::Vector; 2] {
-        let half = self.rest.len() / 2;
-        // SAFETY: the transform asks for points of N/2
-        unsafe { [self.next(j), self.next(j + half)] }
-    }
-}
-
-/// Vectors of complex numbers, real parts first, `between` numbers apart; as many as the transform
-/// has.
-struct Strided<'a, S> {
-    lanes: S,
-    values: &'a mut [f64],
-    between: usize,
-}
-
-impl<S: Lanes<L>, const L: usize> Source<S, L> for Strided<'_, S> {
-    #[inline(always)]
-    fn load(&mut self, v: usize) -> [S::Vector; 2] {
-        let place = v * self.between;
-        // SAFETY: as many vectors as the transform has
-        unsafe { [self.lanes.load(self.values, place), self.lanes.load(self.values, place + L)] }
-    }
-}
-
-impl<S: Lanes<L>, const L: usize> Sink<S, L> for Strided<'_, S> {
-    #[inline(always)]
-    fn store(&mut self, v: usize, z: [S::Vector; 2]) {
-        let place = v * self.between;
-        // SAFETY: as many vectors as the transform has
-        unsafe {
-            self.lanes.store(self.values, place, z[0]);
-            self.lanes.store(self.values, place + L, z[1]);
-        }
-    }
-}
-
-/// A polynomial of an accumulator, to which the inverse transform is added modulo 1.
-struct Accumulator<'a, S> {
-    lanes: S,
-    /// `N + L` coefficients.
-    values: &'a mut [f64],
-    /// `N/2` factors.
-    untwist: &'a Complex,
-}
-
-impl<S: Lanes<L>, const L: usize> Sink<S, L> for Accumulator<'_, S> {
-    #[inline(always)]
-    fn store(&mut self, j: usize, z: [S::Vector; 2]) {
-        let lanes = self.lanes;
-        let second = j + (self.values.len() - L) / 2;
-        // SAFETY: the transform gives points of N/2
-        unsafe {
-            let old = [lanes.load(self.values, j), lanes.load(self.values, second)];
-            let [re, im] = mul_add(lanes, z, self.untwist.load(lanes, j), old);
-            lanes.store(self.values, j, lanes.sub(re, lanes.round(re)));
-            lanes.store(self.values, second, lanes.sub(im, lanes.round(im)));
-        }
-    }
-}
-
-/// `a b`
-#[inline(always)]
-fn mul<S: Lanes<L>, const L: usize>(
-    lanes: S,
-    a: [S::Vector; 2],
-    b: [S::Vector; 2],
-) -> [S::Vector; 2] {
-    [
-        lanes.neg_mul_add(a[1], b[1], lanes.mul(a[0], b[0])),
-        lanes.mul_add(a[1], b[0], lanes.mul(a[0], b[1])),
-    ]
-}
-
-/// `a b + c`
-#[inline(always)]
-fn mul_add<S: Lanes<L>, const L: usize>(
-    lanes: S,
-    a: [S::Vector; 2],
-    b: [S::Vector; 2],
-    c: [S::Vector; 2],
-) -> [S::Vector; 2] {
-    [
-        lanes.neg_mul_add(a[1], b[1], lanes.mul_add(a[0], b[0], c[0])),
-        lanes.mul_add(a[1], b[0], lanes.mul_add(a[0], b[1], c[1])),
-    ]
 }

@@ -1,8 +1,9 @@
 //! The transform against its definition, on every instruction set.
 
+use super::complex::Complex;
 use super::lanes::{Kernel, Lanes};
 use super::profile::Every;
-use super::transform::{Complex, Transform};
+use super::transform::Transform;
 use proptest::prelude::*;
 use std::f64::consts::PI;
 
