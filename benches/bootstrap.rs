@@ -45,10 +45,8 @@ fn main() -> Result<(), Failure> {
     let one = ThreadPoolBuilder::new().num_threads(1).build()?;
     let two = ThreadPoolBuilder::new().num_threads(2).build()?;
     println!("milliseconds a sample, batch of {BATCH}, one thread; noise as predicted");
-    println!(
-        "| n | k | N | base, levels | crate | ours with it | fused, 1 bit | 2 bits | 3 bits |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("| n | k | N | base, levels | crate | {} | two threads |", VARIANTS.join(" | "));
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let mut rows = Vec::new();
     for set in SETS {
         rows.push(row(set, &one, &two)?);
@@ -226,7 +224,7 @@ impl Measured {
         let mib = |ours: &Ours| ours.key.bytes() >> 20;
         print!("| {n} | {k} | {size} | 2^{base_log}, {levels} | {:.2} |", self.milliseconds[0]);
         for (i, ours) in self.ours.iter().enumerate() {
-            let (time, ratio) = (self.milliseconds[i + 1], self.ratios[i + 1]);
+            let (time, ratio) = (self.milliseconds[i + 1], self.ratios[i]);
             print!(" {time:.2}, {ratio:.2}x, 2^{:.1}, {} MiB |", log2_noise(ours), mib(ours));
         }
         println!(" {scaling:.2}x |");

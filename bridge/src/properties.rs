@@ -30,7 +30,8 @@ fn real_literal(assumptions: Assumptions, bootstraps: bool) -> ParametersLiteral
         polynomial_size: 1024,
         base_log,
         levels,
-        grouping_factor: 2,
+        // on the wire, keys of two bits a step come to half as much again
+        grouping_factor: if assumptions == Assumptions::Compact { 2 } else { 1 },
     };
     ParametersLiteral {
         assumptions,
