@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::compile::Settings;
     use crate::tiny::{self, ELSEWHERE, STRANGER, WORLD};
+    use bellerophon_schemes::tfhe::{Instructions, TfheError};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -283,6 +284,32 @@ mod tests {
         let input = WORLD.encrypted_image(1);
         let output = again.server.evaluate(&input, false, &|_| ()).unwrap().output;
         assert_eq!(output, evaluate(&input).unwrap().output);
+    }
+
+    /// The program's own output within its noise, and no kernel for keys that it cannot take.
+    #[test]
+    fn every_kernel_runs_the_program() {
+        let input = WORLD.encrypted_image(1);
+        let with = |kernel| {
+            let (parameters, program) = (&WORLD.parameters, WORLD.program.clone());
+            Server::with_kernel(parameters, program, &WORLD.keys, Some(kernel))
+        };
+        let decrypt = |server: &Server| {
+            let output = server.evaluate(&input, false, &|_| ()).unwrap().output;
+            WORLD.client.decrypt(&WORLD.program, &output).unwrap()
+        };
+        let expected = decrypt(&WORLD.server);
+        for instructions in Instructions::ALL.into_iter().filter(|i| i.available()) {
+            let found = decrypt(&with(Kernel::Fused(instructions)).unwrap());
+            let near = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 0.2);
+            assert!(near && found.len() == expected.len(), "{found:?} for {expected:?}");
+        }
+        assert!(WORLD.parameters.bootstraps().iter().any(|key| key.grouping_factor() > 1));
+        let error = with(Kernel::Tfhe).unwrap_err();
+        assert!(matches!(
+            error,
+            ServerError::Bridge(BridgeError::Tfhe(TfheError::Kernel { kernel: Kernel::Tfhe, .. }))
+        ));
     }
 
     #[test]

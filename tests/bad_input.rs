@@ -165,6 +165,7 @@ fn flags_that_mean_nothing() {
     let folder = folder();
     let refused = |arguments: &[&str], words: &[&str]| refused(folder.path(), arguments, words);
     refused(&["--preset", "quick"], &["quick", "use fast, balanced or precise"]);
+    refused(&["--kernel", "gpu"], &["gpu", "use tfhe, fused"]);
     refused(&["--security", "100"], &["100", "use 128"]);
     refused(&["--security", "192"], &["192", "no TFHE noise curve", "use 128"]);
     refused(&["--security", "256"], &["256", "use 128"]);
@@ -315,9 +316,17 @@ fn help_is_no_error() {
     let output = run(folder().path(), &["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
-    for flag in
-        ["--data", "--first", "--count", "--preset", "--security", "--threads", "--seed", "--json"]
-    {
+    for flag in [
+        "--data",
+        "--first",
+        "--count",
+        "--preset",
+        "--security",
+        "--kernel",
+        "--threads",
+        "--seed",
+        "--json",
+    ] {
         assert!(text.contains(flag), "{flag}");
     }
 }

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub source: String,
     pub first: usize,
     pub count: usize,
+    /// The blind rotation that bootstrapping ran on.
+    pub kernel: String,
     pub threads: usize,
     pub predictions: Vec<usize>,
     pub plain_predictions: Vec<usize>,

@@ -39,15 +39,19 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if kernel == Kernel::Tfhe {
         settings = settings.with_grouping_factor(1);
     }
+    for bootstrap in &settings.parameters.bootstraps {
+        kernel.check(bootstrap.grouping_factor)?;
+    }
     let parameters = bridge::Parameters::new(settings.parameters.clone(), arguments.security)?;
     let program = compile::compile(&network.graph, &network.calibration, &settings)?;
-    show::heading(arguments, &network, &program, &digits);
+    show::heading(arguments, &network, &program, kernel, &digits);
 
     let mut rng = match arguments.seed {
         Some(seed) => ChaCha20Rng::seed_from_u64(seed),
         None => ChaCha20Rng::from_rng(&mut rand::rng()),
     };
     let mut outcome = opening(arguments, &digits, &program);
+    outcome.kernel = kernel.to_string();
     let (client, server) = keys(&parameters, &program, kernel, &mut rng, &mut outcome)?;
     show::keys(&outcome);
     let mut session = Session {

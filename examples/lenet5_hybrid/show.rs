@@ -4,12 +4,19 @@ use crate::arguments::Arguments;
 use crate::digits::{Digits, Network};
 use crate::result::Outcome;
 use bellerophon::compile::Program;
+use bellerophon_schemes::tfhe::Kernel;
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::ArrayView2;
 use std::time::Duration;
 
 /// What is about to happen, and what it will cost.
-pub fn heading(arguments: &Arguments, network: &Network, program: &Program, digits: &Digits) {
+pub fn heading(
+    arguments: &Arguments,
+    network: &Network,
+    program: &Program,
+    kernel: Kernel,
+    digits: &Digits,
+) {
     let parameters = &program.parameters;
     println!("LeNet5 on encrypted digits, with exact ReLU and max-pool");
     println!(
@@ -27,16 +34,17 @@ pub fn heading(arguments: &Arguments, network: &Network, program: &Program, digi
     );
     for (index, b) in parameters.bootstraps.iter().enumerate() {
         println!(
-            "            tables {index}: k = {}, N_t = {}, base 2^{}, {} level(s), {} bootstrappings",
+            "            tables {index}: k = {}, N_t = {}, base 2^{}, {} level(s), {} key bit(s) a step, {} bootstrappings",
             b.glwe_dimension,
             b.polynomial_size,
             b.base_log,
             b.levels,
+            b.grouping_factor,
             program.bootstraps_with(index)
         );
     }
     println!(
-        "  images    {} from {} on, of {}; {} threads",
+        "  images    {} from {} on, of {}; {} threads, kernel {kernel}",
         arguments.count,
         arguments.first,
         digits.source,
@@ -46,7 +54,7 @@ pub fn heading(arguments: &Arguments, network: &Network, program: &Program, digi
         println!("  note      --seed makes the keys reproducible: they are not secret");
     }
     println!(
-        "  cost      up to 10 s for the keys, then half a minute to a minute of two cores per image"
+        "  cost      up to 10 s for the keys, then up to half a minute of two cores per image (longer\n            without AVX-512, and with --kernel tfhe)"
     );
 }
 

@@ -39,8 +39,8 @@ pub struct SeededBootstrapKey {
 impl SeededBootstrapKey {
     /// Encrypts the bits of `input` under `output` (a flattened GLWE secret), with the crate's key
     /// generation seeded from `rng`. Where several bits go into one step, what is encrypted is
-    /// whether they are exactly this combination, for each but all zeros (Zhou et al., ePrint
-    /// 2018/532; Bourse et al., ePrint 2017/1114).
+    /// whether they are exactly this combination, for each but all zeros (Zhou et al.,
+    /// *Faster bootstrapping with multiple addends*, IEEE Access 2018; Bourse et al., ePrint 2017/1114).
     ///
     /// # Errors
     /// [`TfheError::Dimension`] where a secret has another dimension than the parameters.
@@ -212,10 +212,10 @@ impl BootstrapKey {
         }
         self.input.check(inputs.key())?;
         check("LWE dimension", self.parameters.lwe_dimension(), inputs.dimension())?;
-        check("grouping factor", self.parameters.grouping_factor(), inputs.grouping_factor())?;
         check("polynomial size", self.parameters.polynomial_size(), table.polynomial_size())?;
         let bits = self.parameters.log2_input_modulus() as usize;
-        check("bits of the input modulus", bits, inputs.log2_modulus() as usize)
+        check("bits of the input modulus", bits, inputs.log2_modulus() as usize)?;
+        check("grouping factor", self.parameters.grouping_factor(), inputs.grouping_factor())
     }
 
     /// The parameters.

@@ -126,19 +126,20 @@ fn check_noise(
     assert!(pool.mean().abs() < 6.0 * (pool.variance() / pool.count() as f64).sqrt());
 }
 
-fn real_sets() -> [BootstrapParameters; 4] {
+fn real_sets() -> [BootstrapParameters; 5] {
     [
         real(750, 2, 1024, 23, 1),
         real(702, 2, 1024, 16, 2),
         real(702, 4, 512, 23, 1),
         real(750, 4, 512, 16, 2),
+        real(798, 1, 2048, 16, 2),
     ]
 }
 
 #[test]
 fn bootstrapping_noise_is_predicted() {
     // the estimate has a standard deviation of 9 % from its 240 samples
-    let [first, second, third, fourth] = real_sets();
+    let [first, second, third, fourth, _] = real_sets();
     check_noise(first, Kernel::Tfhe, 1, 240, 0.4);
     for (parameters, grouping_factor) in [(second, 1), (third, 2), (fourth, 2), (second, 3)] {
         let parameters = parameters.with_grouping_factor(grouping_factor).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! One step multiplies the accumulators by one GGSW ciphertext, or by a few that stand for several key
 //! bits: `acc += sum_b (X^(a_b) - 1) (K_b x acc)`, summed in the Fourier domain, so that one forward
-//! and one inverse transform serve all (Zhou et al., ePrint 2018/532). The key is the outer loop.
+//! and one inverse transform serve all (Zhou et al., IEEE Access 2018). The key is the outer loop.
 //! Within a step, tiles of ciphertexts go through three passes: digits and forward transform;
 //! products, where one key element loaded serves the tile; inverse transform and accumulation. What
 //! share each has, and how far the whole is from its transforms alone, is in `docs/bootstrapping.md`.
