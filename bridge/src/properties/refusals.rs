@@ -144,7 +144,7 @@ fn dimensions_that_do_not_fit_make_no_parameters() {
     ));
     assert!(matches!(
         refused(&|l| l.lwe_dimension = 2050, Compact),
-        BridgeError::Dimension { name: "LWE dimension", expected: 2048, found: 2049 }
+        BridgeError::Dimension { name: "LWE dimension", expected: 2048, found: 2050 }
     ));
     assert!(matches!(
         refused(&|l| l.bootstraps[1].polynomial_size = 2048, Compact),

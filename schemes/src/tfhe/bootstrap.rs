@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(task_size(64, 2), 32);
         for count in 1..500 {
             let size = task_size(count, 2);
-            assert!(size % fused::TILE == 0 && size <= LARGEST_TASK);
+            assert!(size.is_multiple_of(fused::TILE) && size <= LARGEST_TASK);
             assert!(count.div_ceil(size).div_ceil(2) * size < count.div_ceil(2) + LARGEST_TASK);
         }
     }

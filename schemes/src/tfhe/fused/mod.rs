@@ -8,7 +8,7 @@
 //! share each has, and how far the whole is from its transforms alone, is in `docs/bootstrapping.md`.
 //!
 //! `unsafe` is confined to loads and stores without bounds checks (which alone doubled the time), in
-//! [`lanes`], [`transform`] and [`rotation`]; unit tests compile the checks in.
+//! `lanes` and what is built on it; unit tests compile the checks in.
 #![allow(unsafe_code, reason = "loads and stores of a measured kernel; each block says why")]
 
 mod butterfly;
