@@ -149,9 +149,9 @@ fn bootstrapping_noise_is_predicted() {
 
 fn check_closely(sets: &[BootstrapParameters]) {
     for &parameters in sets {
-        // 4 % from the 1,200 samples; and the rounding of the transforms depends on the algorithm,
-        // which the crate chooses by timing: measured 0.89 and 1.04 with the same keys
-        check_noise(parameters, Kernel::Tfhe, 3, 400, 0.2);
+        // 4 % from the 1,200 samples; and the formula counts the transforms of the fused kernel, of whose
+        // rounding the crate's have 0.75 to 1, by the algorithm that it chooses by timing
+        check_noise(parameters, Kernel::Tfhe, 3, 400, 0.3);
         for grouping_factor in 1..=3 {
             let parameters = parameters.with_grouping_factor(grouping_factor).unwrap();
             check_noise(parameters, Kernel::best(2), 4, 400, 0.1);
