@@ -231,13 +231,13 @@ fn first_twenty_agree(preset: Preset, test: &str) {
 }
 
 #[test]
-#[ignore = "twenty encrypted images take ten minutes; needs BELLEROPHON_DATA"]
+#[ignore = "twenty encrypted images take minutes; needs BELLEROPHON_DATA"]
 fn twenty_images_agree_in_balanced() {
     first_twenty_agree(Preset::Balanced, "twenty_images_agree_in_balanced");
 }
 
 #[test]
-#[ignore = "twenty encrypted images take twenty minutes; needs BELLEROPHON_DATA"]
+#[ignore = "twenty encrypted images take minutes; needs BELLEROPHON_DATA"]
 fn twenty_images_agree_in_precise() {
     first_twenty_agree(Preset::Precise, "twenty_images_agree_in_precise");
 }
