@@ -57,7 +57,8 @@ impl LweBatch {
         log2_modulus: u32,
         grouping_factor: usize,
     ) -> Result<SwitchedLweBatch, TfheError> {
-        let stride = switched_stride(self.dimension, grouping_factor)?;
+        check_grouping_factor(self.dimension, grouping_factor)?;
+        let stride = switched_stride(self.dimension, grouping_factor);
         let shift = 64 - log2_modulus.clamp(1, 32);
         let switch = match grouping_factor {
             1 => switch_groups::<2>,
@@ -157,18 +158,27 @@ fn moves_of_least_variance<const C: usize>(
 /// The most key bits that go into a step.
 const LARGEST_GROUPING_FACTOR: usize = 3;
 
-/// Words of a switched sample: `(2^g - 1) n/g` exponents and the body.
-fn switched_stride(dimension: usize, grouping_factor: usize) -> Result<usize, TfheError> {
+/// # Errors
+/// [`TfheError::Parameter`] above 3, or where it does not divide the LWE dimension.
+pub(super) fn check_grouping_factor(
+    dimension: usize,
+    grouping_factor: usize,
+) -> Result<(), TfheError> {
     let fits = (1..=LARGEST_GROUPING_FACTOR).contains(&grouping_factor)
         && dimension.is_multiple_of(grouping_factor);
-    if !fits {
-        return Err(TfheError::Parameter {
-            name: "grouping factor",
-            found: grouping_factor,
-            allowed: "1, 2 or 3, a divisor of the LWE dimension",
-        });
+    if fits {
+        return Ok(());
     }
-    Ok(dimension / grouping_factor * ((1 << grouping_factor) - 1) + 1)
+    Err(TfheError::Parameter {
+        name: "grouping factor",
+        found: grouping_factor,
+        allowed: "1, 2 or 3, a divisor of the LWE dimension",
+    })
+}
+
+/// Words of a switched sample: `(2^g - 1) n/g` exponents and the body.
+fn switched_stride(dimension: usize, grouping_factor: usize) -> usize {
+    dimension / grouping_factor * ((1 << grouping_factor) - 1) + 1
 }
 
 /// Samples modulo `2N`, as blind rotation takes them: for each group of `g` mask words the rounded sum
@@ -196,7 +206,8 @@ impl SwitchedLweBatch {
         mut words: Vec<u32>,
         key: KeyId,
     ) -> Result<Self, TfheError> {
-        check_whole(switched_stride(dimension, grouping_factor)?, words.len())?;
+        check_grouping_factor(dimension, grouping_factor)?;
+        check_whole(switched_stride(dimension, grouping_factor), words.len())?;
         if !(1..=32).contains(&log2_modulus) {
             let (name, found) = ("bits of the switched modulus", log2_modulus as usize);
             return Err(TfheError::Parameter { name, found, allowed: "1 to 32" });
@@ -227,7 +238,7 @@ impl SwitchedLweBatch {
     /// Words of a sample: `(2^g - 1) n/g + 1`.
     #[must_use]
     pub fn stride(&self) -> usize {
-        self.dimension / self.grouping_factor * ((1 << self.grouping_factor) - 1) + 1
+        switched_stride(self.dimension, self.grouping_factor)
     }
 
     /// `log2(2N)`.

@@ -1,6 +1,7 @@
 //! Parameters of one bootstrapping key, checked for security when built.
 
 use super::TfheError;
+use super::lwe::check_grouping_factor;
 use crate::security::{LweInstance, SecretDistribution, SecurityLevel, minimal_log2_std};
 use serde::{Deserialize, Serialize};
 use tfhe::core_crypto::prelude::{DecompositionBaseLog, DecompositionLevelCount, PolynomialSize};
@@ -83,15 +84,7 @@ impl BootstrapParameters {
     /// # Errors
     /// [`TfheError::Parameter`] above 3, or where it does not divide the LWE dimension.
     pub fn with_grouping_factor(self, grouping_factor: usize) -> Result<Self, TfheError> {
-        let fits = (1..=3).contains(&grouping_factor)
-            && self.lwe_dimension.is_multiple_of(grouping_factor);
-        if !fits {
-            return Err(TfheError::Parameter {
-                name: "grouping factor",
-                found: grouping_factor,
-                allowed: "1, 2 or 3, a divisor of the LWE dimension",
-            });
-        }
+        check_grouping_factor(self.lwe_dimension, grouping_factor)?;
         Ok(Self { grouping_factor, ..self })
     }
 
