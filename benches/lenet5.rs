@@ -14,7 +14,7 @@ use bellerophon::model::{Calibration, Graph, onnx};
 use bellerophon::run::{Backend, Encrypted};
 use bellerophon::server::Server;
 use bellerophon_bridge as bridge;
-use bellerophon_schemes::ckks::Encoder;
+use bellerophon_schemes::rlwe::Encoder;
 use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::tfhe::SwitchedLweBatch;
 use rand::{Rng, SeedableRng};
@@ -140,7 +140,7 @@ impl OwnBootstraps {
     }
 
     fn seconds(&self, server: &Server, parameters: &bridge::Parameters) -> Result<f64, Failure> {
-        let encoder = Encoder::new(parameters.ckks());
+        let encoder = Encoder::new(parameters.rlwe());
         let backend = Encrypted::new(server.keys(), &encoder, &|_| ());
         let begun = Instant::now();
         for (batch, table, key) in &self.batches {

@@ -5,8 +5,8 @@ use crate::message::{Context, EncryptedInput, EncryptedOutput, MESSAGE_LIMIT, TR
 use bellerophon_bridge::{
     self as bridge, Amplitude, BridgeError, SecretKeys, SeededEvaluationKeys,
 };
-use bellerophon_schemes::ckks::{
-    Ciphertext, CkksError, Coeffs, Decryptor, Encoder, Encryptor, PackedCiphertext,
+use bellerophon_schemes::rlwe::{
+    Ciphertext, Coeffs, Decryptor, Encoder, Encryptor, PackedCiphertext, RlweError,
 };
 use bellerophon_schemes::security::LweInstance;
 use bellerophon_schemes::wire::{self, WireError};
@@ -43,8 +43,8 @@ pub enum ClientError {
     },
 }
 
-impl From<CkksError> for ClientError {
-    fn from(error: CkksError) -> Self {
+impl From<RlweError> for ClientError {
+    fn from(error: RlweError) -> Self {
         Self::Bridge(error.into())
     }
 }
@@ -79,7 +79,7 @@ impl Client {
         rng: &mut impl CryptoRng,
     ) -> Result<Self, ClientError> {
         let secrets = SecretKeys::generate(&parameters, rng)?;
-        let encoder = Encoder::new(parameters.ckks());
+        let encoder = Encoder::new(parameters.rlwe());
         Ok(Self { parameters, secrets, encoder })
     }
 
@@ -90,7 +90,7 @@ impl Client {
     pub fn publish_keys(&self, rng: &mut impl CryptoRng) -> Result<PublishedKeys, ClientError> {
         let keys = SeededEvaluationKeys::generate(&self.parameters, &self.secrets, rng)?;
         let mut instances =
-            vec![("fresh ciphertext".to_owned(), self.parameters.ckks().instance())];
+            vec![("fresh ciphertext".to_owned(), self.parameters.rlwe().instance())];
         instances.extend(keys.instances());
         Ok(PublishedKeys { bytes: wire::to_bytes(&keys)?, instances })
     }
@@ -117,14 +117,14 @@ impl Client {
         }
         let modulus = self.parameters.ring().modulus();
         let scale = Amplitude::new(program.input_amplitude).to_scale(modulus)?;
-        let encryptor = Encryptor::new(self.parameters.ckks());
+        let encryptor = Encryptor::new(self.parameters.rlwe());
         let ciphertexts = values
             .iter()
             .map(|values| {
                 let plaintext = self.encoder.encode_coefficients(values, scale)?;
                 encryptor.encrypt(&plaintext, self.secrets.ring(), rng)
             })
-            .collect::<Result<_, CkksError>>()?;
+            .collect::<Result<_, RlweError>>()?;
         Ok(wire::to_bytes(&EncryptedInput { ciphertexts })?)
     }
 
@@ -167,7 +167,7 @@ impl Client {
     fn open(&self, ciphertexts: &[PackedCiphertext<Coeffs>]) -> Result<Vec<Vec<f64>>, ClientError> {
         let decryptor = Decryptor::new(self.secrets.ring().clone());
         let open = |packed: &PackedCiphertext<Coeffs>| {
-            let ciphertext: Ciphertext<Coeffs> = packed.unpack(self.parameters.ckks())?;
+            let ciphertext: Ciphertext<Coeffs> = packed.unpack(self.parameters.rlwe())?;
             Ok(self.encoder.decode_coefficients(&decryptor.decrypt(&ciphertext)?))
         };
         ciphertexts.iter().map(open).collect()
@@ -222,7 +222,7 @@ mod tests {
             assert!(
                 matches!(
                     error,
-                    Err(ClientError::Bridge(BridgeError::Ckks(CkksError::ValueRange { .. })))
+                    Err(ClientError::Bridge(BridgeError::Rlwe(RlweError::ValueRange { .. })))
                 ),
                 "{value}: {error:?}"
             );
@@ -275,7 +275,7 @@ mod tests {
     fn results_under_another_clients_key_are_refused() {
         let (client, program) = (&STRANGER.client, &WORLD.program);
         let key =
-            |error| matches!(error, ClientError::Bridge(BridgeError::Ckks(CkksError::Key(_))));
+            |error| matches!(error, ClientError::Bridge(BridgeError::Rlwe(RlweError::Key(_))));
         assert!(key(client.decrypt(program, &RUN.output).unwrap_err()));
         assert!(key(client.open_trace(program, &RUN.trace).unwrap_err()));
     }

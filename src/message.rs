@@ -3,7 +3,7 @@
 
 use crate::compile::Program;
 use bellerophon_bridge as bridge;
-use bellerophon_schemes::ckks::{Coeffs, PackedCiphertext, SeededCiphertext};
+use bellerophon_schemes::rlwe::{Coeffs, PackedCiphertext, SeededCiphertext};
 use bellerophon_schemes::wire::{Conformant, Wire};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ fn check_count(found: usize, expected: usize) -> Result<(), String> {
 impl Conformant<Context<'_>> for EncryptedInput {
     fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
         check_count(self.ciphertexts.len(), context.program.input_ciphertexts())?;
-        self.ciphertexts.iter().try_for_each(|c| c.conforms(context.parameters.ckks()))
+        self.ciphertexts.iter().try_for_each(|c| c.conforms(context.parameters.rlwe()))
     }
 }
 
@@ -75,7 +75,7 @@ impl Conformant<Context<'_>> for EncryptedOutput {
     fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
         let expected = crate::compile::program::ciphertexts(&context.program.output);
         check_count(self.ciphertexts.len(), expected)?;
-        self.ciphertexts.iter().try_for_each(|c| c.conforms(context.parameters.ckks()))
+        self.ciphertexts.iter().try_for_each(|c| c.conforms(context.parameters.rlwe()))
     }
 }
 
@@ -87,7 +87,7 @@ impl Conformant<Context<'_>> for Trace {
             return Err(format!("step {step} does not exist"));
         }
         let mut all = self.steps.iter().flat_map(|(_, ciphertexts)| ciphertexts);
-        all.try_for_each(|c| c.conforms(context.parameters.ckks()))
+        all.try_for_each(|c| c.conforms(context.parameters.rlwe()))
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn packed() -> PackedCiphertext<Coeffs> {
-        let fresh = input().ciphertexts[0].expand(WORLD.parameters.ckks()).unwrap();
+        let fresh = input().ciphertexts[0].expand(WORLD.parameters.rlwe()).unwrap();
         PackedCiphertext::from(&fresh)
     }
 

@@ -4,7 +4,7 @@ use crate::compile::{Program, Step};
 use crate::message::{Context, EncryptedInput, EncryptedOutput, KEY_LIMIT, MESSAGE_LIMIT, Trace};
 use crate::run::{Encrypted, ExecuteError, Observer, RunError, Value, execute};
 use bellerophon_bridge::{self as bridge, BridgeError, EvaluationKeys, SeededEvaluationKeys};
-use bellerophon_schemes::ckks::{Coeffs, Encoder, PackedCiphertext, SeededCiphertext};
+use bellerophon_schemes::rlwe::{Coeffs, Encoder, PackedCiphertext, SeededCiphertext};
 use bellerophon_schemes::tfhe::Kernel;
 use bellerophon_schemes::wire::{self, Conformant, WireError};
 use std::time::{Duration, Instant};
@@ -94,7 +94,7 @@ impl Server {
         program.conforms(parameters).map_err(|reason| ServerError::Program { reason })?;
         let keys: SeededEvaluationKeys = wire::from_bytes(keys, KEY_LIMIT, parameters)?;
         let keys = keys.expand(parameters, kernel)?;
-        Ok(Self { program, keys, encoder: Encoder::new(parameters.ckks()) })
+        Ok(Self { program, keys, encoder: Encoder::new(parameters.rlwe()) })
     }
 
     /// Bytes of the keys in memory.
@@ -124,7 +124,7 @@ impl Server {
         let context = Context { parameters, program: &self.program };
         let input: EncryptedInput = wire::from_bytes(input, MESSAGE_LIMIT, &context)?;
         let expand = |c: &SeededCiphertext<Coeffs>| {
-            let ciphertext = c.expand(parameters.ckks())?;
+            let ciphertext = c.expand(parameters.rlwe())?;
             self.keys.ring_key().check(ciphertext.key())?;
             Ok(ciphertext)
         };

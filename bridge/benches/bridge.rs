@@ -6,7 +6,7 @@ use bellerophon_bridge::{
     Amplitude, Assumptions, EvaluationKeys, Parameters, ParametersLiteral, SecretKeys,
     SeededEvaluationKeys, packing,
 };
-use bellerophon_schemes::ckks::{Ciphertext, Coeffs, Encoder, Encryptor};
+use bellerophon_schemes::rlwe::{Ciphertext, Coeffs, Encoder, Encryptor};
 use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::tfhe::LweBatch;
 use criterion::measurement::WallTime;
@@ -78,10 +78,10 @@ impl Setting {
         let keys = keys.expand(&parameters, None)?;
         let scale = Amplitude::new(1.0).to_scale(parameters.ring().modulus())?;
         let values = vec![0.125; DIMENSION];
-        let plaintext = Encoder::new(parameters.ckks()).encode_coefficients(&values, scale)?;
-        let encryptor = Encryptor::new(parameters.ckks());
+        let plaintext = Encoder::new(parameters.rlwe()).encode_coefficients(&values, scale)?;
+        let encryptor = Encryptor::new(parameters.rlwe());
         let seeded = encryptor.encrypt(&plaintext, secrets.ring(), rng)?;
-        Ok(Self { ciphertext: seeded.expand(parameters.ckks())?, secrets, keys })
+        Ok(Self { ciphertext: seeded.expand(parameters.rlwe())?, secrets, keys })
     }
 
     fn down(&self, criterion: &mut Criterion, pool: &ThreadPool) -> Result<(), Box<dyn Error>> {

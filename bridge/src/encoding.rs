@@ -5,8 +5,8 @@
 //! appears anywhere on the bridge.
 
 use crate::BridgeError;
-use bellerophon_schemes::ckks::Scale;
 use bellerophon_schemes::math::Modulus;
+use bellerophon_schemes::rlwe::Scale;
 use serde::{Deserialize, Serialize};
 
 /// Turns of the torus per unit of the represented value.
@@ -29,7 +29,7 @@ impl Amplitude {
     /// The CKKS scale of this amplitude.
     ///
     /// # Errors
-    /// [`BridgeError::Ckks`] where it is not positive and finite.
+    /// [`BridgeError::Rlwe`] where it is not positive and finite.
     pub fn to_scale(self, modulus: Modulus) -> Result<Scale, BridgeError> {
         Ok(Scale::new(self.0 * modulus.value() as f64)?)
     }

@@ -1,8 +1,8 @@
 //! What can go wrong on the bridge.
 
-use bellerophon_schemes::ckks::CkksError;
 use bellerophon_schemes::key_id::KeyMismatch;
 use bellerophon_schemes::math::MathError;
+use bellerophon_schemes::rlwe::RlweError;
 use bellerophon_schemes::security::SecurityError;
 use bellerophon_schemes::tfhe::TfheError;
 use thiserror::Error;
@@ -13,7 +13,7 @@ use thiserror::Error;
 pub enum BridgeError {
     /// On the CKKS side.
     #[error(transparent)]
-    Ckks(#[from] CkksError),
+    Rlwe(#[from] RlweError),
     /// On the TFHE side.
     #[error(transparent)]
     Tfhe(#[from] TfheError),

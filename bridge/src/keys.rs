@@ -1,10 +1,10 @@
 //! The secrets on both sides, and the public keys that carry ciphertexts between them.
 
 use crate::{Assumptions, BridgeError, Parameters};
-use bellerophon_schemes::ckks::{
+use bellerophon_schemes::key_id::KeyId;
+use bellerophon_schemes::rlwe::{
     GaloisKey, KeyGenerator, SecretKey, SeededGaloisKey, SeededSwitchingKey, SwitchingKey,
 };
-use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::security::{LweInstance, SecretDistribution};
 use bellerophon_schemes::tfhe::{BootstrapKey, Kernel, LweSecretKey, SeededBootstrapKey};
 use bellerophon_schemes::wire::{Conformant, Wire};
@@ -26,7 +26,7 @@ impl SecretKeys {
     /// Fresh secrets.
     ///
     /// # Errors
-    /// [`BridgeError::Ckks`], which cannot occur for parameters that were built.
+    /// [`BridgeError::Rlwe`], which cannot occur for parameters that were built.
     pub fn generate(
         parameters: &Parameters,
         rng: &mut impl CryptoRng,
@@ -36,7 +36,7 @@ impl SecretKeys {
         let lwe = LweSecretKey::generate(parameters.lwe_dimension(), rng);
         let ring = match parameters.assumptions() {
             Assumptions::Compact => embed(parameters, &glwe, 1, dimension)?,
-            Assumptions::Conservative => SecretKey::generate(parameters.ckks(), rng)?,
+            Assumptions::Conservative => SecretKey::generate(parameters.rlwe(), rng)?,
         };
         Ok(Self { ring: Arc::new(ring), glwe, lwe })
     }
@@ -106,7 +106,7 @@ impl SeededEvaluationKeys {
             parameters.down_sigma(),
             rng,
         )?;
-        let generator = KeyGenerator::new(parameters.ckks());
+        let generator = KeyGenerator::new(parameters.rlwe());
         let gadget = parameters.up_gadget();
         let enter = match parameters.assumptions() {
             Assumptions::Compact => None,
@@ -181,23 +181,23 @@ impl Wire for SeededEvaluationKeys {
 
 impl Conformant<Parameters> for SeededEvaluationKeys {
     fn conforms(&self, parameters: &Parameters) -> Result<(), String> {
-        let ckks = parameters.ckks();
-        self.down.conforms(ckks)?;
+        let rlwe = parameters.rlwe();
+        self.down.conforms(rlwe)?;
         same("gadget of the ring switch", self.down.gadget(), parameters.down_gadget())?;
         same_instance("ring switch", self.down.instance(), parameters.down_instance())?;
         let conservative = parameters.assumptions() == Assumptions::Conservative;
         same("presence of a switch from the GLWE secret", self.enter.is_some(), conservative)?;
         if let Some(key) = &self.enter {
-            key.conforms(ckks)?;
+            key.conforms(rlwe)?;
             same("gadget", key.gadget(), parameters.up_gadget())?;
-            same_instance("switch from the GLWE secret", key.instance(), ckks.instance())?;
+            same_instance("switch from the GLWE secret", key.instance(), rlwe.instance())?;
         }
         let found: Vec<usize> = self.packing.iter().map(SeededGaloisKey::element).collect();
         same("Galois elements", found, packing_elements(parameters).collect())?;
         for key in &self.packing {
-            key.conforms(ckks)?;
+            key.conforms(rlwe)?;
             same("gadget", key.switching_key().gadget(), parameters.up_gadget())?;
-            same_instance("packing key", key.switching_key().instance(), ckks.instance())?;
+            same_instance("packing key", key.switching_key().instance(), rlwe.instance())?;
         }
         let count = parameters.bootstraps().len();
         same("number of bootstrapping keys", self.bootstraps.len(), count)?;

@@ -1,7 +1,7 @@
 //! Variances on the bridge, in torus units (fractions of the modulus, squared).
 
 use crate::{Assumptions, BridgeError, Parameters};
-use bellerophon_schemes::ckks;
+use bellerophon_schemes::rlwe;
 use bellerophon_schemes::security::SecretDistribution;
 use bellerophon_schemes::tfhe;
 
@@ -13,17 +13,17 @@ fn to_torus(parameters: &Parameters, variance: f64) -> f64 {
 /// A fresh encryption of the input.
 #[must_use]
 pub fn fresh(parameters: &Parameters) -> f64 {
-    to_torus(parameters, ckks::noise::fresh_secret(parameters.ckks()))
+    to_torus(parameters, rlwe::noise::fresh_secret(parameters.rlwe()))
 }
 
 /// The ring key switch to the small secret.
 #[must_use]
 pub fn ring_switch(parameters: &Parameters) -> f64 {
-    let variance = ckks::noise::key_switch(
+    let variance = rlwe::noise::key_switch(
         parameters.ring(),
         parameters.down_gadget(),
         parameters.down_sigma(),
-        parameters.ckks().distribution(),
+        parameters.rlwe().distribution(),
         parameters.ring().dimension(),
     );
     to_torus(parameters, variance)
@@ -69,15 +69,15 @@ pub fn table_output(parameters: &Parameters, index: usize) -> Result<f64, Bridge
 pub fn to_ckks(parameters: &Parameters, levels: u32) -> f64 {
     let n = parameters.ring().dimension();
     let switch = |distribution| {
-        ckks::noise::key_switch(
+        rlwe::noise::key_switch(
             parameters.ring(),
             parameters.up_gadget(),
-            parameters.ckks().sigma(),
+            parameters.rlwe().sigma(),
             distribution,
             n,
         )
     };
-    let merges = switch(parameters.ckks().distribution()) * (4f64.powi(levels as i32) - 1.0) / 3.0;
+    let merges = switch(parameters.rlwe().distribution()) * (4f64.powi(levels as i32) - 1.0) / 3.0;
     let binary = SecretDistribution::Binary;
     let rounding = (1.0 + n as f64 * binary.second_moment()) / 12.0;
     let enter = match parameters.assumptions() {

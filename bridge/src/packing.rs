@@ -19,8 +19,8 @@
 //! the automorphism puts each coefficient.
 
 use crate::{BridgeError, EvaluationKeys};
-use bellerophon_schemes::ckks::key_switch::Workspace;
-use bellerophon_schemes::ckks::{Ciphertext, Coeffs, Evaluator};
+use bellerophon_schemes::rlwe::key_switch::Workspace;
+use bellerophon_schemes::rlwe::{Ciphertext, Coeffs, Evaluator};
 
 /// An LWE sample to be packed, and its target coefficient.
 pub(crate) type Leaf<'a> = (usize, &'a [u64]);

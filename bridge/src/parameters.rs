@@ -1,8 +1,8 @@
 //! Parameters of both schemes and the bridge between them, checked together.
 
 use crate::BridgeError;
-use bellerophon_schemes::ckks::{self, Gadget};
 use bellerophon_schemes::math::Ring;
+use bellerophon_schemes::rlwe::{self, Gadget};
 use bellerophon_schemes::security::{
     LweInstance, SecretDistribution, SecurityLevel, minimal_log2_std,
 };
@@ -62,7 +62,7 @@ const TERNARY_SIGMA: f64 = 3.2;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
     literal: ParametersLiteral,
-    ckks: ckks::Parameters,
+    rlwe: rlwe::Parameters,
     down_gadget: Gadget,
     up_gadget: Gadget,
     lwe_log2_std: f64,
@@ -74,7 +74,7 @@ impl Parameters {
     /// secrets reaches `level`.
     ///
     /// # Errors
-    /// [`BridgeError::Security`] (or within [`BridgeError::Ckks`] and [`BridgeError::Tfhe`]) below
+    /// [`BridgeError::Security`] (or within [`BridgeError::Rlwe`] and [`BridgeError::Tfhe`]) below
     /// `level`, [`BridgeError::Dimension`] where the schemes do not fit, else what the parts refuse.
     pub fn new(literal: ParametersLiteral, level: SecurityLevel) -> Result<Self, BridgeError> {
         let n = literal.lwe_dimension;
@@ -85,8 +85,8 @@ impl Parameters {
                 .with_grouping_factor(b.grouping_factor)
         };
         let bootstraps = literal.bootstraps.iter().map(glwe).collect::<Result<_, _>>()?;
-        let ckks = ckks::Parameters::new(ckks_literal(&literal, None), level)?;
-        let parameters = Self::assemble(literal, ckks, lwe_log2_std, bootstraps)?;
+        let rlwe = rlwe::Parameters::new(rlwe_literal(&literal, None), level)?;
+        let parameters = Self::assemble(literal, rlwe, lwe_log2_std, bootstraps)?;
         parameters.down_instance().require(level)?;
         Ok(parameters)
     }
@@ -115,21 +115,21 @@ impl Parameters {
             .with_grouping_factor(b.grouping_factor)
         };
         let bootstraps = literal.bootstraps.iter().map(glwe).collect::<Result<_, _>>()?;
-        let ckks =
-            ckks::Parameters::insecure_unchecked(ckks_literal(&literal, Some(glwe_log2_std)))?;
-        Self::assemble(literal, ckks, lwe_log2_std, bootstraps)
+        let rlwe =
+            rlwe::Parameters::insecure_unchecked(rlwe_literal(&literal, Some(glwe_log2_std)))?;
+        Self::assemble(literal, rlwe, lwe_log2_std, bootstraps)
     }
 
     fn assemble(
         literal: ParametersLiteral,
-        ckks: ckks::Parameters,
+        rlwe: rlwe::Parameters,
         lwe_log2_std: f64,
         bootstraps: Vec<BootstrapParameters>,
     ) -> Result<Self, BridgeError> {
-        let modulus = ckks.ring().modulus();
+        let modulus = rlwe.ring().modulus();
         let down_gadget = Gadget::tabulated(literal.down_gadget.0, literal.down_gadget.1, modulus)?;
         let up_gadget = Gadget::digits(literal.up_gadget.0, literal.up_gadget.1, modulus)?;
-        let parameters = Self { literal, ckks, down_gadget, up_gadget, lwe_log2_std, bootstraps };
+        let parameters = Self { literal, rlwe, down_gadget, up_gadget, lwe_log2_std, bootstraps };
         parameters.check_dimensions()?;
         Ok(parameters)
     }
@@ -162,14 +162,14 @@ impl Parameters {
 
     /// The CKKS side.
     #[must_use]
-    pub fn ckks(&self) -> &ckks::Parameters {
-        &self.ckks
+    pub fn rlwe(&self) -> &rlwe::Parameters {
+        &self.rlwe
     }
 
     /// The CKKS ring.
     #[must_use]
     pub fn ring(&self) -> &Ring {
-        self.ckks.ring()
+        self.rlwe.ring()
     }
 
     /// What the security rests on.
@@ -236,10 +236,10 @@ impl Parameters {
     }
 }
 
-fn ckks_literal(
+fn rlwe_literal(
     literal: &ParametersLiteral,
     insecure_log2_std: Option<f64>,
-) -> ckks::ParametersLiteral {
+) -> rlwe::ParametersLiteral {
     let bits = f64::from(literal.modulus_bits);
     let dimension = 1usize.checked_shl(literal.log_dimension).unwrap_or(0);
     let (distribution, sigma) = match literal.assumptions {
@@ -249,7 +249,7 @@ fn ckks_literal(
         }
         Assumptions::Conservative => (SecretDistribution::Ternary, TERNARY_SIGMA),
     };
-    ckks::ParametersLiteral {
+    rlwe::ParametersLiteral {
         log_dimension: literal.log_dimension,
         modulus_bits: literal.modulus_bits,
         distribution,

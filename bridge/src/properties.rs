@@ -9,7 +9,7 @@ mod variances;
 mod wire;
 
 use crate::*;
-use bellerophon_schemes::ckks::{
+use bellerophon_schemes::rlwe::{
     Ciphertext, Coeffs, Decryptor, Encoder, Encryptor, Scale, SecretKey,
 };
 use bellerophon_schemes::security::SecurityLevel;
@@ -92,7 +92,7 @@ impl World {
         let secrets = SecretKeys::generate(&parameters, &mut rng).unwrap();
         let seeded = SeededEvaluationKeys::generate(&parameters, &secrets, &mut rng).unwrap();
         let keys = seeded.expand(&parameters, None).unwrap();
-        let encoder = Encoder::new(parameters.ckks());
+        let encoder = Encoder::new(parameters.rlwe());
         Self { parameters, secrets, seeded, keys, encoder }
     }
 
@@ -113,9 +113,9 @@ impl World {
         rng: &mut ChaCha20Rng,
     ) -> Ciphertext<Coeffs> {
         let plaintext = self.encoder.encode_coefficients(values, self.turn()).unwrap();
-        let encryptor = Encryptor::new(self.parameters.ckks());
+        let encryptor = Encryptor::new(self.parameters.rlwe());
         let seeded = encryptor.encrypt(&plaintext, secret, rng).unwrap();
-        seeded.expand(self.parameters.ckks()).unwrap()
+        seeded.expand(self.parameters.rlwe()).unwrap()
     }
 
     fn decrypt(&self, ciphertext: &Ciphertext<Coeffs>) -> Vec<f64> {

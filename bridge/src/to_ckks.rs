@@ -2,10 +2,10 @@
 
 use crate::packing::{self, Leaf};
 use crate::{Amplitude, BridgeError, EvaluationKeys};
-use bellerophon_schemes::ckks::{Ciphertext, Coeffs, Evaluator, Scale};
 use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::math::modulus::Halvings;
 use bellerophon_schemes::math::{Coeff, Poly, Ring};
+use bellerophon_schemes::rlwe::{Ciphertext, Coeffs, Evaluator, Scale};
 use bellerophon_schemes::tfhe::LweBatch;
 
 impl EvaluationKeys {

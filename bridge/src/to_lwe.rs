@@ -1,8 +1,8 @@
 //! Down: from the coefficients of a CKKS ciphertext to LWE samples under the small secret.
 
 use crate::{BridgeError, EvaluationKeys};
-use bellerophon_schemes::ckks::{Ciphertext, Coeffs};
 use bellerophon_schemes::math::{Coeff, Poly};
+use bellerophon_schemes::rlwe::{Ciphertext, Coeffs};
 use bellerophon_schemes::tfhe::{LweBatch, SwitchedLweBatch};
 
 impl EvaluationKeys {
@@ -12,7 +12,7 @@ impl EvaluationKeys {
     /// value keeps its amplitude `scale / q`; the noise added is [`crate::noise::to_lwe`].
     ///
     /// # Errors
-    /// [`BridgeError::Ckks`] for a ciphertext under another secret or of another ring,
+    /// [`BridgeError::Rlwe`] for a ciphertext under another secret or of another ring,
     /// [`BridgeError::Position`] for a coefficient outside the ring.
     pub fn to_lwe(
         &self,

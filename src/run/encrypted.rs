@@ -4,8 +4,8 @@ use super::backend::Backend;
 use crate::compile::program::{LinearOutput, Term};
 use crate::compile::{LinearMap, Place, Table};
 use bellerophon_bridge::{Amplitude, BridgeError, EvaluationKeys};
-use bellerophon_schemes::ckks::{
-    Ciphertext, CkksError, Coeffs, Encoder, Evaluator, Plaintext, Scale,
+use bellerophon_schemes::rlwe::{
+    Ciphertext, Coeffs, Encoder, Evaluator, Plaintext, RlweError, Scale,
 };
 use bellerophon_schemes::tfhe::{LookupTable, LweBatch, SwitchedLweBatch, TfheError};
 use rayon::prelude::*;
@@ -28,8 +28,8 @@ pub enum RunError {
     },
 }
 
-impl From<CkksError> for RunError {
-    fn from(error: CkksError) -> Self {
+impl From<RlweError> for RunError {
+    fn from(error: RlweError) -> Self {
         Self::Bridge(error.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::to_lwe::extract;
-use bellerophon_schemes::ckks::Evaluator;
+use bellerophon_schemes::rlwe::Evaluator;
 
 /// Extraction after encryption returns each coefficient within the predicted noise.
 fn extract_after_encrypt(world: &World, count: usize, rng: &mut ChaCha20Rng) {

@@ -1,8 +1,8 @@
 //! What does not belong together is refused with its typed error.
 
 use super::*;
-use bellerophon_schemes::ckks::CkksError;
 use bellerophon_schemes::math::{MathError, Poly};
+use bellerophon_schemes::rlwe::RlweError;
 use bellerophon_schemes::tfhe::{LookupTable, TfheError};
 
 #[test]
@@ -10,7 +10,7 @@ fn ciphertexts_under_another_secret_are_refused() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     for (world, other) in [(&SMALL[0], &SMALL[2]), (&SMALL[3], &SMALL[1])] {
         let foreign = other.encrypt(&[0.1], other.secrets.ring(), &mut rng);
-        let Err(BridgeError::Ckks(CkksError::Key(error))) = world.keys.to_lwe(&foreign, &[0], 9, 1)
+        let Err(BridgeError::Rlwe(RlweError::Key(error))) = world.keys.to_lwe(&foreign, &[0], 9, 1)
         else {
             panic!("a foreign ciphertext was taken");
         };
@@ -69,7 +69,7 @@ fn ciphertexts_of_another_ring_or_modulus_are_refused() {
             let forged = Ciphertext::from_parts(zero.clone(), zero, scale, id).unwrap();
             assert!(matches!(
                 world.keys.to_lwe(&forged, &[0], 9, 1),
-                Err(BridgeError::Ckks(CkksError::Math(MathError::RingMismatch { .. })))
+                Err(BridgeError::Rlwe(RlweError::Math(MathError::RingMismatch { .. })))
             ));
             assert!(world.seeded.expand(&wrong, None).is_err());
         }
@@ -116,7 +116,7 @@ fn unusable_positions_are_refused() {
     assert_eq!(pack(1..3, &[1, 2]), Ok(()));
     for amplitude in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let packed = world.keys.to_ckks(&samples, 0..1, &[0], Amplitude::new(amplitude));
-        assert!(matches!(packed, Err(BridgeError::Ckks(CkksError::InvalidScale { .. }))));
+        assert!(matches!(packed, Err(BridgeError::Rlwe(RlweError::InvalidScale { .. }))));
     }
 }
 
@@ -156,11 +156,11 @@ fn dimensions_that_do_not_fit_make_no_parameters() {
     ));
     assert!(matches!(
         refused(&|l| l.modulus_bits = 54, Conservative),
-        BridgeError::Ckks(CkksError::Security(_))
+        BridgeError::Rlwe(RlweError::Security(_))
     ));
     assert!(matches!(
         refused(&|l| l.up_gadget = (10, 6), Compact),
-        BridgeError::Ckks(CkksError::Gadget { .. })
+        BridgeError::Rlwe(RlweError::Gadget { .. })
     ));
     assert!(matches!(
         refused(&|l| l.bootstraps[0].levels = 0, Compact),
@@ -172,7 +172,7 @@ fn dimensions_that_do_not_fit_make_no_parameters() {
     ));
     assert!(matches!(
         refused(&|l| l.log_dimension = 70, Compact),
-        BridgeError::Ckks(CkksError::Math(_))
+        BridgeError::Rlwe(RlweError::Math(_))
     ));
 }
 
@@ -186,7 +186,7 @@ fn every_key_has_128_bits() {
             let estimate = instance.estimate();
             assert!(estimate.bits >= 128, "{name}: {} bits, {}", estimate.bits, estimate.source);
         }
-        assert!(world.parameters.ckks().instance().estimate().bits >= 128);
+        assert!(world.parameters.rlwe().instance().estimate().bits >= 128);
     }
     for world in &*SMALL {
         let insecure =

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::to_lwe::extract;
-use bellerophon_schemes::ckks::Evaluator;
+use bellerophon_schemes::rlwe::Evaluator;
 
 fn packing_noise(world: &World, positions: &[usize]) -> f64 {
     let levels = packing::levels(positions, world.dimension()).unwrap();

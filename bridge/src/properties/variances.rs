@@ -67,7 +67,7 @@ fn fresh_encryption() {
         }
         let name = format!("fresh, {assumptions:?}");
         pool.assert_variance(&name, noise::fresh(&world.parameters) + rounding, 0.05);
-        pool.assert_at_least(&name, floor(world.parameters.ckks().instance()));
+        pool.assert_at_least(&name, floor(world.parameters.rlwe().instance()));
     }
 }
 
@@ -192,7 +192,7 @@ fn to_ckks() {
             let name = format!("to_ckks, {assumptions:?}, {levels} levels");
             pool.assert_variance(&name, noise::to_ckks(&parameters, levels), 0.1);
             if levels > 0 {
-                pool.assert_at_least(&name, floor(parameters.ckks().instance()));
+                pool.assert_at_least(&name, floor(parameters.rlwe().instance()));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Evaluation keys and ciphertexts as bytes.
 
 use super::*;
-use bellerophon_schemes::ckks::{PackedCiphertext, SeededCiphertext, Slots};
+use bellerophon_schemes::rlwe::{PackedCiphertext, SeededCiphertext, Slots};
 use bellerophon_schemes::wire::{WireError, from_bytes, to_bytes};
 
 fn read(bytes: &[u8], parameters: &Parameters) -> Result<SeededEvaluationKeys, WireError> {
@@ -123,23 +123,23 @@ fn a_ring_switch_to_another_small_secret_is_refused() {
 fn ciphertexts_of_another_packing_or_ring_are_refused() {
     let (world, mut rng) = (&SMALL[0], ChaCha20Rng::seed_from_u64(1));
     let plaintext = world.encoder.encode_slots(&[], world.turn()).unwrap();
-    let slots: SeededCiphertext<Slots> = Encryptor::new(world.parameters.ckks())
+    let slots: SeededCiphertext<Slots> = Encryptor::new(world.parameters.rlwe())
         .encrypt(&plaintext, world.secrets.ring(), &mut rng)
         .unwrap();
-    let full = PackedCiphertext::from(&slots.expand(world.parameters.ckks()).unwrap());
+    let full = PackedCiphertext::from(&slots.expand(world.parameters.rlwe()).unwrap());
     let (seeded, full) = (to_bytes(&slots).unwrap(), to_bytes(&full).unwrap());
     for world in &SMALL[..2] {
-        let ckks = world.parameters.ckks();
+        let rlwe = world.parameters.rlwe();
         assert!(matches!(
-            from_bytes::<SeededCiphertext<Coeffs>, _>(&seeded, 1 << 16, ckks),
+            from_bytes::<SeededCiphertext<Coeffs>, _>(&seeded, 1 << 16, rlwe),
             Err(WireError::NotConformant { .. })
         ));
         assert!(matches!(
-            from_bytes::<PackedCiphertext<Coeffs>, _>(&full, 1 << 16, ckks),
+            from_bytes::<PackedCiphertext<Coeffs>, _>(&full, 1 << 16, rlwe),
             Err(WireError::NotConformant { .. })
         ));
     }
-    let (own, other) = (SMALL[0].parameters.ckks(), SMALL[1].parameters.ckks());
+    let (own, other) = (SMALL[0].parameters.rlwe(), SMALL[1].parameters.rlwe());
     assert!(from_bytes::<SeededCiphertext<Slots>, _>(&seeded, 1 << 16, own).is_ok());
     assert!(matches!(
         from_bytes::<SeededCiphertext<Slots>, _>(&seeded, 1 << 16, other),

@@ -4,7 +4,7 @@ use super::*;
 use crate::compile::program::{LinearOutput, Term};
 use crate::message::{Context, EncryptedInput, MESSAGE_LIMIT};
 use bellerophon_bridge::BridgeError;
-use bellerophon_schemes::ckks::{Ciphertext, CkksError, Coeffs, Encoder};
+use bellerophon_schemes::rlwe::{Ciphertext, Coeffs, Encoder, RlweError};
 use bellerophon_schemes::tfhe::TfheError;
 use bellerophon_schemes::wire;
 
@@ -66,9 +66,9 @@ fn run_encrypted(program: &Program) -> Result<Vec<Ciphertext<Coeffs>>, ExecuteEr
     let bytes = world.client.encrypt(program, &[1.0, 2.0], &mut tiny::rng(1)).unwrap();
     let context = Context { parameters: &world.parameters, program };
     let input: EncryptedInput = wire::from_bytes(&bytes, MESSAGE_LIMIT, &context).unwrap();
-    let ckks = world.parameters.ckks();
-    let input = input.ciphertexts.iter().map(|c| c.expand(ckks).unwrap()).collect();
-    let encoder = Encoder::new(ckks);
+    let rlwe = world.parameters.rlwe();
+    let input = input.ciphertexts.iter().map(|c| c.expand(rlwe).unwrap()).collect();
+    let encoder = Encoder::new(rlwe);
     execute(&Encrypted::new(world.server.keys(), &encoder, &|_| ()), program, input, &mut ())
 }
 
@@ -248,7 +248,7 @@ fn encrypted_refuses_weights_and_scales_that_do_not_fit() {
     }
     assert!(matches!(
         run_encrypted(&wrong),
-        Err(ExecuteError::Step { source: RunError::Bridge(BridgeError::Ckks(_)), .. })
+        Err(ExecuteError::Step { source: RunError::Bridge(BridgeError::Rlwe(_)), .. })
     ));
     // a sum of values at different amplitudes
     let mut steps = whole();
@@ -259,7 +259,7 @@ fn encrypted_refuses_weights_and_scales_that_do_not_fit() {
         run_encrypted(&sum),
         Err(ExecuteError::Step {
             index: 4,
-            source: RunError::Bridge(BridgeError::Ckks(CkksError::ScaleMismatch { .. })),
+            source: RunError::Bridge(BridgeError::Rlwe(RlweError::ScaleMismatch { .. })),
             ..
         })
     ));

@@ -1,41 +1,10 @@
-//! Plaintexts, their scale and their packing.
+//! Plaintexts and their scale.
 
-use super::CkksError;
+use super::RlweError;
 use crate::math::{Coeff, MathError, Poly, Ring};
+use crate::packing::{Coeffs, Packing};
 use serde::{Deserialize, Serialize};
-use std::fmt::Debug;
 use std::marker::PhantomData;
-
-/// Values in the coefficients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coeffs {}
-/// Values in the slots of the canonical embedding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slots {}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Coeffs {}
-    impl Sealed for super::Slots {}
-}
-
-/// Where the values of a plaintext or ciphertext sit: [`Coeffs`] or [`Slots`].
-pub trait Packing: sealed::Sealed + Debug + Clone + PartialEq + Send + Sync + 'static {
-    /// What a person calls it.
-    const NAME: &'static str;
-    /// Its tag on the wire.
-    const TAG: u8;
-}
-
-impl Packing for Coeffs {
-    const NAME: &'static str = "coefficients";
-    const TAG: u8 = 0;
-}
-
-impl Packing for Slots {
-    const NAME: &'static str = "slots";
-    const TAG: u8 = 1;
-}
 
 /// The factor between a real value and the integer that represents it modulo `q`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -46,12 +15,12 @@ const SCALE_TOLERANCE: f64 = 1e-9;
 
 impl Scale {
     /// # Errors
-    /// [`CkksError::InvalidScale`] where `scale` is not positive and finite.
-    pub fn new(scale: f64) -> Result<Self, CkksError> {
+    /// [`RlweError::InvalidScale`] where `scale` is not positive and finite.
+    pub fn new(scale: f64) -> Result<Self, RlweError> {
         if scale.is_finite() && scale > 0.0 {
             Ok(Self(scale))
         } else {
-            Err(CkksError::InvalidScale { scale })
+            Err(RlweError::InvalidScale { scale })
         }
     }
 
@@ -64,18 +33,18 @@ impl Scale {
     /// The scale of a product.
     ///
     /// # Errors
-    /// [`CkksError::InvalidScale`] where it overflows.
-    pub fn times(self, other: Self) -> Result<Self, CkksError> {
+    /// [`RlweError::InvalidScale`] where it overflows.
+    pub fn times(self, other: Self) -> Result<Self, RlweError> {
         Self::new(self.0 * other.0)
     }
 
     /// # Errors
-    /// [`CkksError::ScaleMismatch`] where the two differ by more than rounding.
-    pub fn check_same(self, other: Self) -> Result<(), CkksError> {
+    /// [`RlweError::ScaleMismatch`] where the two differ by more than rounding.
+    pub fn check_same(self, other: Self) -> Result<(), RlweError> {
         if (self.0 / other.0 - 1.0).abs() <= SCALE_TOLERANCE {
             return Ok(());
         }
-        Err(CkksError::ScaleMismatch { left: self.0, right: other.0 })
+        Err(RlweError::ScaleMismatch { left: self.0, right: other.0 })
     }
 }
 
@@ -111,12 +80,12 @@ impl Plaintext<Coeffs> {
     /// `X^-e` is `2N - e`; equal exponents add up.
     ///
     /// # Errors
-    /// [`CkksError::Math`] where an exponent is not below `2N`.
+    /// [`RlweError::Math`] where an exponent is not below `2N`.
     pub fn from_terms(
         ring: &Ring,
         terms: &[(usize, i64)],
         scale: Scale,
-    ) -> Result<Self, CkksError> {
+    ) -> Result<Self, RlweError> {
         let (n, q) = (ring.dimension(), ring.modulus());
         let mut values = vec![0; n];
         for &(exponent, coefficient) in terms {

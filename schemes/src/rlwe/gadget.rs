@@ -6,7 +6,7 @@
 //! {-1, 0, 1}: a key that holds every multiple (as the first FHEW and TFHE key switches did) takes
 //! the noise of one row per non-zero digit, not `d^2` times it, for `B/2` times as many transforms.
 
-use super::CkksError;
+use super::RlweError;
 use crate::math::{Coeff, Modulus, Poly};
 use serde::{Deserialize, Serialize};
 
@@ -22,20 +22,20 @@ impl Gadget {
     /// One row per digit.
     ///
     /// # Errors
-    /// [`CkksError::Gadget`] where the digits do not fit `modulus`.
-    pub fn digits(base_log: u32, levels: u32, modulus: Modulus) -> Result<Self, CkksError> {
+    /// [`RlweError::Gadget`] where the digits do not fit `modulus`.
+    pub fn digits(base_log: u32, levels: u32, modulus: Modulus) -> Result<Self, RlweError> {
         Self { base_log, levels, tabulated: false }.checked(modulus)
     }
 
     /// One row per digit and magnitude; at most 10 bits per digit.
     ///
     /// # Errors
-    /// [`CkksError::Gadget`] where the digits do not fit `modulus` or the table is too large.
-    pub fn tabulated(base_log: u32, levels: u32, modulus: Modulus) -> Result<Self, CkksError> {
+    /// [`RlweError::Gadget`] where the digits do not fit `modulus` or the table is too large.
+    pub fn tabulated(base_log: u32, levels: u32, modulus: Modulus) -> Result<Self, RlweError> {
         Self { base_log, levels, tabulated: true }.checked(modulus)
     }
 
-    fn checked(self, modulus: Modulus) -> Result<Self, CkksError> {
+    fn checked(self, modulus: Modulus) -> Result<Self, RlweError> {
         let modulus_bits = modulus.log2().ceil() as u32;
         let widest = if self.tabulated { 10 } else { 30 };
         let bits = self.base_log.checked_mul(self.levels);
@@ -45,12 +45,12 @@ impl Gadget {
         if fits {
             return Ok(self);
         }
-        Err(CkksError::Gadget { base_log: self.base_log, levels: self.levels, modulus_bits })
+        Err(RlweError::Gadget { base_log: self.base_log, levels: self.levels, modulus_bits })
     }
 
     /// # Errors
-    /// [`CkksError::Gadget`] where this gadget, read from elsewhere, does not fit `modulus`.
-    pub fn check(&self, modulus: Modulus) -> Result<(), CkksError> {
+    /// [`RlweError::Gadget`] where this gadget, read from elsewhere, does not fit `modulus`.
+    pub fn check(&self, modulus: Modulus) -> Result<(), RlweError> {
         self.checked(modulus).map(drop)
     }
 
@@ -268,7 +268,7 @@ mod tests {
     fn refuses_gadgets_that_do_not_fit() {
         let q = ring().modulus();
         for (base_log, levels) in [(0, 1), (1, 0), (31, 1), (10, 6), (u32::MAX, 2)] {
-            assert!(matches!(Gadget::digits(base_log, levels, q), Err(CkksError::Gadget { .. })));
+            assert!(matches!(Gadget::digits(base_log, levels, q), Err(RlweError::Gadget { .. })));
         }
         assert!(Gadget::tabulated(11, 1, q).is_err());
     }

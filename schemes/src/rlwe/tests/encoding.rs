@@ -59,11 +59,11 @@ fn too_many_values_are_refused() {
     let encoder = encoder();
     assert_eq!(
         encoder.encode_coefficients(&[0.0; SMALL + 1], scale(1.0)).unwrap_err(),
-        CkksError::TooManyValues { capacity: SMALL, found: SMALL + 1 }
+        RlweError::TooManyValues { capacity: SMALL, found: SMALL + 1 }
     );
     assert_eq!(
         encoder.encode_slots(&[c64::default(); SMALL], scale(1.0)).unwrap_err(),
-        CkksError::TooManyValues { capacity: SMALL / 2, found: SMALL }
+        RlweError::TooManyValues { capacity: SMALL / 2, found: SMALL }
     );
 }
 
@@ -75,10 +75,10 @@ fn values_outside_the_modulus_are_refused() {
     for value in [q / 2048.0 + 1.0, -q / 2048.0 - 1.0, f64::NAN, f64::INFINITY, 1e300] {
         assert_eq!(
             encoder.encode_coefficients(&[0.0, 0.0, value], at).unwrap_err(),
-            CkksError::ValueRange { index: 2, scale: 1024.0 }
+            RlweError::ValueRange { index: 2, scale: 1024.0 }
         );
         let slots = [c64::new(value * 1e3, 0.0); SMALL / 2];
-        assert!(matches!(encoder.encode_slots(&slots, at), Err(CkksError::ValueRange { .. })));
+        assert!(matches!(encoder.encode_slots(&slots, at), Err(RlweError::ValueRange { .. })));
     }
     let largest = (q / 2.0).floor() / 1024.0;
     for value in [largest, -largest] {
@@ -90,14 +90,14 @@ fn values_outside_the_modulus_are_refused() {
 #[test]
 fn scales_are_positive_and_finite() {
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        assert!(matches!(Scale::new(scale), Err(CkksError::InvalidScale { .. })));
+        assert!(matches!(Scale::new(scale), Err(RlweError::InvalidScale { .. })));
     }
     let large = scale(1e200);
-    assert!(matches!(large.times(large), Err(CkksError::InvalidScale { .. })));
+    assert!(matches!(large.times(large), Err(RlweError::InvalidScale { .. })));
     assert!(scale(1.0).check_same(scale(1.0 + 1e-12)).is_ok());
     assert_eq!(
         scale(1.0).check_same(scale(2.0)).unwrap_err(),
-        CkksError::ScaleMismatch { left: 1.0, right: 2.0 }
+        RlweError::ScaleMismatch { left: 1.0, right: 2.0 }
     );
 }
 
@@ -130,6 +130,6 @@ fn an_exponent_outside_the_ring_is_refused() {
     let terms = [(2 * SMALL, 1)];
     assert!(matches!(
         Plaintext::from_terms(&ring, &terms, scale(1.0)),
-        Err(CkksError::Math(crate::math::MathError::Length { expected: 128, found: 128 }))
+        Err(RlweError::Math(crate::math::MathError::Length { expected: 128, found: 128 }))
     ));
 }

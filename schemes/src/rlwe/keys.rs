@@ -1,6 +1,6 @@
 //! Secret and public keys.
 
-use super::{CkksError, Parameters};
+use super::{Parameters, RlweError};
 use crate::key_id::KeyId;
 use crate::math::{Coeff, MathError, Ntt, Poly, Ring, sampling};
 use crate::security::{LweInstance, SecretDistribution};
@@ -21,8 +21,8 @@ impl SecretKey {
     /// A fresh secret of the parameters' distribution.
     ///
     /// # Errors
-    /// [`CkksError::Math`], which cannot occur for parameters that were built.
-    pub fn generate(parameters: &Parameters, rng: &mut impl CryptoRng) -> Result<Self, CkksError> {
+    /// [`RlweError::Math`], which cannot occur for parameters that were built.
+    pub fn generate(parameters: &Parameters, rng: &mut impl CryptoRng) -> Result<Self, RlweError> {
         let n = parameters.ring().dimension();
         let coefficients = match parameters.distribution() {
             SecretDistribution::Binary => sampling::binary(n, rng),
@@ -37,14 +37,14 @@ impl SecretKey {
     /// coefficients are zero (Bergerat et al., ePrint 2023/979).
     ///
     /// # Errors
-    /// [`CkksError::Math`] where there are not `N` coefficients.
+    /// [`RlweError::Math`] where there are not `N` coefficients.
     pub fn from_coefficients(
         ring: &Ring,
         coefficients: Zeroizing<Vec<i64>>,
         distribution: SecretDistribution,
         unknowns: usize,
         id: KeyId,
-    ) -> Result<Self, CkksError> {
+    ) -> Result<Self, RlweError> {
         if coefficients.len() != ring.dimension() {
             let (expected, found) = (ring.dimension(), coefficients.len());
             return Err(MathError::Length { expected, found }.into());
@@ -95,7 +95,7 @@ impl SecretKey {
     }
 
     /// `mask * s`.
-    pub(super) fn times(&self, mask: &Poly<Coeff>) -> Result<Poly<Coeff>, CkksError> {
+    pub(super) fn times(&self, mask: &Poly<Coeff>) -> Result<Poly<Coeff>, RlweError> {
         let mut product = Poly::<Ntt>::zero(self.ring());
         product.add_product(&mask.clone().into_ntt(), &self.ntt)?;
         Ok(product.into_coeff())

@@ -1,6 +1,6 @@
 //! Decryption.
 
-use super::{Ciphertext, CkksError, Packing, Plaintext, SecretKey};
+use super::{Ciphertext, Packing, Plaintext, RlweError, SecretKey};
 use std::sync::Arc;
 
 /// Opens ciphertexts under one secret.
@@ -22,11 +22,11 @@ impl Decryptor {
     /// The phase `c0 + c1 s`.
     ///
     /// # Errors
-    /// [`CkksError::Key`] under another secret, [`CkksError::Math`] in another ring.
+    /// [`RlweError::Key`] under another secret, [`RlweError::Math`] in another ring.
     pub fn decrypt<P: Packing>(
         &self,
         ciphertext: &Ciphertext<P>,
-    ) -> Result<Plaintext<P>, CkksError> {
+    ) -> Result<Plaintext<P>, RlweError> {
         self.key.id().check(ciphertext.key)?;
         let mut phase = self.key.times(&ciphertext.c1)?;
         phase.add_assign(&ciphertext.c0)?;

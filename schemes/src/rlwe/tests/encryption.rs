@@ -107,14 +107,14 @@ fn another_secret_or_ring_is_refused() {
     let ciphertext = alice.encrypt_values(&[1.0], scale(1e6));
     assert!(matches!(
         bob.decryptor.decrypt(&ciphertext),
-        Err(CkksError::Key(error)) if error.expected == bob.secret.id() && error.found == alice.secret.id()
+        Err(RlweError::Key(error)) if error.expected == bob.secret.id() && error.found == alice.secret.id()
     ));
 
     let other =
         ParametersLiteral { modulus_bits: 40, ..small(SecretDistribution::Ternary).literal() };
     let other = Party::new(Parameters::insecure_unchecked(other).unwrap(), 3);
     let plaintext = other.encoder.encode_coefficients(&[1.0], scale(1e6)).unwrap();
-    let mismatch = |error| matches!(error, CkksError::Math(MathError::RingMismatch { .. }));
+    let mismatch = |error| matches!(error, RlweError::Math(MathError::RingMismatch { .. }));
     let encrypted = alice.encryptor.encrypt(&plaintext, &alice.secret, &mut alice.rng);
     assert!(mismatch(encrypted.unwrap_err()));
     let plaintext = alice.encoder.encode_coefficients(&[1.0], scale(1e6)).unwrap();
@@ -174,7 +174,7 @@ fn a_secret_needs_as_many_coefficients_as_the_ring() {
     );
     assert!(matches!(
         secret,
-        Err(CkksError::Math(MathError::Length { expected: SMALL, found: 63 }))
+        Err(RlweError::Math(MathError::Length { expected: SMALL, found: 63 }))
     ));
 }
 

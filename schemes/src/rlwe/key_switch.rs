@@ -1,7 +1,7 @@
 //! Switching keys and Galois keys: seeded (wire form) and expanded (in transform order).
 
 use super::ciphertext::{check_words, pack, unpack};
-use super::{Ciphertext, CkksError, Gadget, Packing, Parameters, SecretKey};
+use super::{Ciphertext, Gadget, Packing, Parameters, RlweError, SecretKey};
 use crate::key_id::KeyId;
 use crate::math::ntt::ROWS_AT_ONCE;
 use crate::math::poly::Values;
@@ -29,14 +29,14 @@ impl SeededSwitchingKey {
     /// deviation `sigma` (units of 1).
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the two secrets are of different rings.
+    /// [`RlweError::Math`] where the two secrets are of different rings.
     pub fn generate(
         source: &SecretKey,
         target: &SecretKey,
         gadget: Gadget,
         sigma: f64,
         rng: &mut impl CryptoRng,
-    ) -> Result<Self, CkksError> {
+    ) -> Result<Self, RlweError> {
         let secret = Poly::from_signed(source.ring(), source.coefficients())?;
         Self::of_message(&secret, source.id(), target, gadget, sigma, rng)
     }
@@ -49,7 +49,7 @@ impl SeededSwitchingKey {
         gadget: Gadget,
         sigma: f64,
         rng: &mut impl CryptoRng,
-    ) -> Result<Self, CkksError> {
+    ) -> Result<Self, RlweError> {
         let ring = target.ring();
         super::parameters::check_sigma(sigma, ring)?;
         gadget.check(ring.modulus())?;
@@ -70,8 +70,8 @@ impl SeededSwitchingKey {
     /// The key in transform order, ready for use.
     ///
     /// # Errors
-    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the key is of another ring.
-    pub fn expand(&self, ring: &Ring) -> Result<SwitchingKey, CkksError> {
+    /// [`RlweError::Math`] or [`RlweError::ResidueWidth`] where the key is of another ring.
+    pub fn expand(&self, ring: &Ring) -> Result<SwitchingKey, RlweError> {
         let mut masks = self.seed.expand();
         let rows = self
             .bodies
@@ -80,7 +80,7 @@ impl SeededSwitchingKey {
                 let mask = sampling::uniform::<Coeff>(ring, &mut masks);
                 Ok([unpack(body, ring)?.into_ntt(), mask.into_ntt()])
             })
-            .collect::<Result<_, CkksError>>()?;
+            .collect::<Result<_, RlweError>>()?;
         Ok(SwitchingKey {
             gadget: self.gadget,
             source: self.source,
@@ -168,12 +168,12 @@ impl SwitchingKey {
     /// and scale, noise [`super::noise::key_switch`] added.
     ///
     /// # Errors
-    /// [`CkksError::Key`] where the ciphertext is under another secret, [`CkksError::Math`] in
+    /// [`RlweError::Key`] where the ciphertext is under another secret, [`RlweError::Math`] in
     /// another ring.
     pub fn switch<P: Packing>(
         &self,
         ciphertext: &Ciphertext<P>,
-    ) -> Result<Ciphertext<P>, CkksError> {
+    ) -> Result<Ciphertext<P>, RlweError> {
         self.source.check(ciphertext.key)?;
         self.ring.check_same(ciphertext.ring())?;
         let mut workspace = Workspace::new(&self.ring);
@@ -235,14 +235,14 @@ impl SeededGaloisKey {
     /// The key for `X -> X^element`: it switches from `s(X^element)` back to `s(X)`.
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the element is no automorphism of the ring.
+    /// [`RlweError::Math`] where the element is no automorphism of the ring.
     pub fn generate(
         secret: &SecretKey,
         element: usize,
         gadget: Gadget,
         sigma: f64,
         rng: &mut impl CryptoRng,
-    ) -> Result<Self, CkksError> {
+    ) -> Result<Self, RlweError> {
         let message = Poly::from_signed(secret.ring(), secret.coefficients())?;
         let image = message.automorphism(element)?;
         let key = SeededSwitchingKey::of_message(&image, secret.id(), secret, gadget, sigma, rng)?;
@@ -252,8 +252,8 @@ impl SeededGaloisKey {
     /// The key in transform order, ready for use.
     ///
     /// # Errors
-    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the key is of another ring.
-    pub fn expand(&self, ring: &Ring) -> Result<GaloisKey, CkksError> {
+    /// [`RlweError::Math`] or [`RlweError::ResidueWidth`] where the key is of another ring.
+    pub fn expand(&self, ring: &Ring) -> Result<GaloisKey, RlweError> {
         Ok(GaloisKey { element: self.element, key: self.key.expand(ring)? })
     }
 
@@ -291,11 +291,11 @@ impl GaloisKey {
     /// [`super::noise::key_switch`] added.
     ///
     /// # Errors
-    /// [`CkksError::Key`] under another secret, [`CkksError::Math`] in another ring.
+    /// [`RlweError::Key`] under another secret, [`RlweError::Math`] in another ring.
     pub fn apply<P: Packing>(
         &self,
         ciphertext: &Ciphertext<P>,
-    ) -> Result<Ciphertext<P>, CkksError> {
+    ) -> Result<Ciphertext<P>, RlweError> {
         let zero = || Poly::zero(ciphertext.ring());
         let mut image = Ciphertext::from_parts(zero(), zero(), ciphertext.scale, ciphertext.key)?;
         let mut workspace = Workspace::new(&self.key.ring);
@@ -307,7 +307,7 @@ impl GaloisKey {
     /// [`super::noise::key_switch`] added.
     ///
     /// # Errors
-    /// As [`GaloisKey::apply`]; [`CkksError::ScaleMismatch`]; [`CkksError::Math`] for a workspace of
+    /// As [`GaloisKey::apply`]; [`RlweError::ScaleMismatch`]; [`RlweError::Math`] for a workspace of
     /// another ring.
     pub fn add_image<P: Packing>(
         &self,
@@ -315,7 +315,7 @@ impl GaloisKey {
         ciphertext: &Ciphertext<P>,
         exponent: usize,
         workspace: &mut Workspace,
-    ) -> Result<(), CkksError> {
+    ) -> Result<(), RlweError> {
         self.check_operands(sum, ciphertext)?;
         workspace.check(&self.key.ring)?;
         ciphertext.c1.write_automorphism(self.element, exponent, &mut workspace.digits)?;
@@ -328,7 +328,7 @@ impl GaloisKey {
         &self,
         sum: &Ciphertext<P>,
         ciphertext: &Ciphertext<P>,
-    ) -> Result<(), CkksError> {
+    ) -> Result<(), RlweError> {
         self.key.source.check(ciphertext.key)?;
         self.key.target.check(sum.key)?;
         sum.scale.check_same(ciphertext.scale)?;
@@ -352,8 +352,8 @@ impl GaloisKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ckks::{Coeffs, Scale};
     use crate::math::primes::largest_ntt_prime;
+    use crate::rlwe::{Coeffs, Scale};
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha20Rng;
@@ -467,13 +467,13 @@ mod tests {
         };
         assert!(add(&good, &good).is_ok());
         for result in [add(&stranger, &good), add(&good, &stranger)] {
-            assert!(matches!(result, Err(CkksError::Key(_))));
+            assert!(matches!(result, Err(RlweError::Key(_))));
         }
-        assert!(matches!(add(&good, &finer), Err(CkksError::ScaleMismatch { .. })));
+        assert!(matches!(add(&good, &finer), Err(RlweError::ScaleMismatch { .. })));
         for result in [add(&elsewhere, &good), add(&good, &elsewhere)] {
-            assert!(matches!(result, Err(CkksError::Math(MathError::RingMismatch { .. }))));
+            assert!(matches!(result, Err(RlweError::Math(MathError::RingMismatch { .. }))));
         }
         let result = galois.add_image(&mut good.clone(), &good, 0, &mut small);
-        assert!(matches!(result, Err(CkksError::Math(MathError::Length { .. }))));
+        assert!(matches!(result, Err(RlweError::Math(MathError::Length { .. }))));
     }
 }

@@ -1,6 +1,6 @@
 //! Ciphertexts: in memory, seeded, and packed for the wire.
 
-use super::{CkksError, Packing, Parameters, Scale};
+use super::{Packing, Parameters, RlweError, Scale};
 use crate::key_id::KeyId;
 use crate::math::sampling::{self, Seed};
 use crate::math::{Coeff, Poly, Ring};
@@ -23,13 +23,13 @@ impl<P: Packing> Ciphertext<P> {
     /// bridge).
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the parts are of different rings.
+    /// [`RlweError::Math`] where the parts are of different rings.
     pub fn from_parts(
         c0: Poly<Coeff>,
         c1: Poly<Coeff>,
         scale: Scale,
         key: KeyId,
-    ) -> Result<Self, CkksError> {
+    ) -> Result<Self, RlweError> {
         c0.ring().check_same(c1.ring())?;
         Ok(Self { c0, c1, scale, key, packing: PhantomData })
     }
@@ -86,10 +86,10 @@ pub(super) fn pack(poly: &Poly<Coeff>) -> PackedWords {
     PackedWords::pack(poly.values(), residue_bits(poly.ring()))
 }
 
-pub(super) fn unpack(words: &PackedWords, ring: &Ring) -> Result<Poly<Coeff>, CkksError> {
+pub(super) fn unpack(words: &PackedWords, ring: &Ring) -> Result<Poly<Coeff>, RlweError> {
     let (expected, found) = (residue_bits(ring), words.bits());
     if found != expected {
-        return Err(CkksError::ResidueWidth { expected, found });
+        return Err(RlweError::ResidueWidth { expected, found });
     }
     Ok(Poly::from_values(ring, words.unpack())?)
 }
@@ -127,9 +127,9 @@ impl<P: Packing> SeededCiphertext<P> {
     /// Expands the seed.
     ///
     /// # Errors
-    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the words do not belong to the ring of
+    /// [`RlweError::Math`] or [`RlweError::ResidueWidth`] where the words do not belong to the ring of
     /// `parameters`.
-    pub fn expand(&self, parameters: &Parameters) -> Result<Ciphertext<P>, CkksError> {
+    pub fn expand(&self, parameters: &Parameters) -> Result<Ciphertext<P>, RlweError> {
         let ring = parameters.ring();
         let c1 = sampling::uniform(ring, &mut self.seed.expand());
         Ciphertext::from_parts(unpack(&self.c0, ring)?, c1, self.scale, self.key)
@@ -164,9 +164,9 @@ impl<P: Packing> PackedCiphertext<P> {
     /// The ciphertext in memory.
     ///
     /// # Errors
-    /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the words do not belong to the ring of
+    /// [`RlweError::Math`] or [`RlweError::ResidueWidth`] where the words do not belong to the ring of
     /// `parameters`.
-    pub fn unpack(&self, parameters: &Parameters) -> Result<Ciphertext<P>, CkksError> {
+    pub fn unpack(&self, parameters: &Parameters) -> Result<Ciphertext<P>, RlweError> {
         let ring = parameters.ring();
         Ciphertext::from_parts(
             unpack(&self.c0, ring)?,

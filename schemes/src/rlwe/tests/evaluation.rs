@@ -185,7 +185,7 @@ fn operands_that_do_not_belong_together_are_refused() {
         evaluator.sub_assign(&mut a.clone(), &foreign),
         evaluator.linear_combination(&[(&a, &one), (&foreign, &one)]).map(drop),
     ] {
-        assert!(matches!(result, Err(CkksError::Key(_))), "{result:?}");
+        assert!(matches!(result, Err(RlweError::Key(_))), "{result:?}");
     }
     for result in [
         evaluator.add_assign(&mut a.clone(), &finer),
@@ -193,13 +193,13 @@ fn operands_that_do_not_belong_together_are_refused() {
         evaluator.add_plain_assign(&mut a.clone(), &plain(scale(2e6))),
         evaluator.linear_combination(&[(&a, &one), (&finer, &one)]).map(drop),
     ] {
-        assert!(matches!(result, Err(CkksError::ScaleMismatch { .. })), "{result:?}");
+        assert!(matches!(result, Err(RlweError::ScaleMismatch { .. })), "{result:?}");
     }
     assert!(evaluator.linear_combination(&[(&a, &plain(scale(2.0))), (&finer, &one)]).is_ok());
     assert!(evaluator.linear_combination::<Coeffs>(&[]).is_err());
     assert!(matches!(
         evaluator.mul_plain(&a.with_scale(scale(1e300)), &plain(scale(1e10)).clone()),
-        Err(CkksError::InvalidScale { .. })
+        Err(RlweError::InvalidScale { .. })
     ));
 }
 
@@ -223,7 +223,7 @@ fn operands_of_another_ring_are_refused() {
         evaluator.mul_plain(&forged, &plaintext).map(drop),
     ] {
         assert!(
-            matches!(result, Err(CkksError::Math(MathError::RingMismatch { .. }))),
+            matches!(result, Err(RlweError::Math(MathError::RingMismatch { .. }))),
             "{result:?}"
         );
     }

@@ -1,6 +1,6 @@
-//! Parameters of a CKKS ring, checked for security when built.
+//! Parameters of a ring, checked for security when built.
 
-use super::CkksError;
+use super::RlweError;
 use crate::math::{Ring, primes};
 use crate::security::{LweInstance, SecretDistribution, SecurityLevel};
 use serde::{Deserialize, Serialize};
@@ -29,9 +29,9 @@ impl Parameters {
     /// Builds the ring and checks that fresh ciphertexts reach `level`.
     ///
     /// # Errors
-    /// [`CkksError::Security`] below `level`, [`CkksError::Math`] where the ring does not exist,
-    /// [`CkksError::Noise`] for a meaningless `sigma`.
-    pub fn new(literal: ParametersLiteral, level: SecurityLevel) -> Result<Self, CkksError> {
+    /// [`RlweError::Security`] below `level`, [`RlweError::Math`] where the ring does not exist,
+    /// [`RlweError::Noise`] for a meaningless `sigma`.
+    pub fn new(literal: ParametersLiteral, level: SecurityLevel) -> Result<Self, RlweError> {
         let parameters = Self::insecure_unchecked(literal)?;
         parameters.instance().require(level)?;
         Ok(parameters)
@@ -40,8 +40,8 @@ impl Parameters {
     /// Builds the ring without any check of security: for tests only.
     ///
     /// # Errors
-    /// As [`Parameters::new`], without [`CkksError::Security`].
-    pub fn insecure_unchecked(literal: ParametersLiteral) -> Result<Self, CkksError> {
+    /// As [`Parameters::new`], without [`RlweError::Security`].
+    pub fn insecure_unchecked(literal: ParametersLiteral) -> Result<Self, RlweError> {
         let dimension = 1usize.checked_shl(literal.log_dimension).unwrap_or(0);
         let modulus = primes::largest_ntt_prime(literal.modulus_bits, dimension)?;
         let ring = Ring::new(dimension, modulus)?;
@@ -87,12 +87,12 @@ impl Parameters {
 }
 
 /// # Errors
-/// [`CkksError::Noise`] where `sigma` is not in `(0, q/16)`.
-pub(super) fn check_sigma(sigma: f64, ring: &Ring) -> Result<(), CkksError> {
+/// [`RlweError::Noise`] where `sigma` is not in `(0, q/16)`.
+pub(super) fn check_sigma(sigma: f64, ring: &Ring) -> Result<(), RlweError> {
     if sigma > 0.0 && sigma < ring.modulus().value() as f64 / 16.0 {
         return Ok(());
     }
-    Err(CkksError::Noise { sigma })
+    Err(RlweError::Noise { sigma })
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
         let wide = ParametersLiteral { modulus_bits: 55, ..SECURE };
         assert!(matches!(
             Parameters::new(wide, SecurityLevel::Bits128),
-            Err(CkksError::Security(_))
+            Err(RlweError::Security(_))
         ));
         assert!(Parameters::insecure_unchecked(wide).is_ok());
         assert!(Parameters::new(SECURE, SecurityLevel::Bits192).is_err());
@@ -125,13 +125,13 @@ mod tests {
             ParametersLiteral { log_dimension: 2, ..SECURE },
             ParametersLiteral { modulus_bits: 63, ..SECURE },
         ] {
-            assert!(matches!(Parameters::insecure_unchecked(literal), Err(CkksError::Math(_))));
+            assert!(matches!(Parameters::insecure_unchecked(literal), Err(RlweError::Math(_))));
         }
         for sigma in [0.0, -1.0, f64::NAN, 1e15] {
             let literal = ParametersLiteral { sigma, ..SECURE };
             assert!(matches!(
                 Parameters::insecure_unchecked(literal),
-                Err(CkksError::Noise { .. })
+                Err(RlweError::Noise { .. })
             ));
         }
     }

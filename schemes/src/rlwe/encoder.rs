@@ -1,6 +1,6 @@
 //! Real numbers into and out of plaintexts.
 
-use super::{CkksError, Coeffs, Parameters, Plaintext, Scale, Slots};
+use super::{Coeffs, Parameters, Plaintext, RlweError, Scale, Slots};
 use crate::math::fft::CanonicalEmbedding;
 use crate::math::{Coeff, Poly, Ring};
 use concrete_fft::c64;
@@ -25,13 +25,13 @@ impl Encoder {
     /// rest are zero.
     ///
     /// # Errors
-    /// [`CkksError::TooManyValues`], and [`CkksError::ValueRange`] where a value times the scale
+    /// [`RlweError::TooManyValues`], and [`RlweError::ValueRange`] where a value times the scale
     /// leaves `[-q/2, q/2)`.
     pub fn encode_coefficients(
         &self,
         values: &[f64],
         scale: Scale,
-    ) -> Result<Plaintext<Coeffs>, CkksError> {
+    ) -> Result<Plaintext<Coeffs>, RlweError> {
         self.check_count(values.len(), self.ring.dimension())?;
         Ok(Plaintext::new(self.round(values, scale)?, scale))
     }
@@ -44,7 +44,7 @@ impl Encoder {
         &self,
         values: &[c64],
         scale: Scale,
-    ) -> Result<Plaintext<Slots>, CkksError> {
+    ) -> Result<Plaintext<Slots>, RlweError> {
         self.check_count(values.len(), self.embedding.slots())?;
         let mut slots = values.to_vec();
         slots.resize(self.embedding.slots(), c64::default());
@@ -64,20 +64,20 @@ impl Encoder {
         self.embedding.slots_of(&real_coefficients(&plaintext.poly, plaintext.scale))
     }
 
-    fn check_count(&self, found: usize, capacity: usize) -> Result<(), CkksError> {
+    fn check_count(&self, found: usize, capacity: usize) -> Result<(), RlweError> {
         if found <= capacity {
             return Ok(());
         }
-        Err(CkksError::TooManyValues { capacity, found })
+        Err(RlweError::TooManyValues { capacity, found })
     }
 
-    fn round(&self, values: &[f64], scale: Scale) -> Result<Poly<Coeff>, CkksError> {
+    fn round(&self, values: &[f64], scale: Scale) -> Result<Poly<Coeff>, RlweError> {
         let half = self.ring.modulus().value() as f64 / 2.0;
         let mut rounded = vec![0; self.ring.dimension()];
         for (index, (target, value)) in rounded.iter_mut().zip(values).enumerate() {
             let scaled = (value * scale.value()).round();
             if scaled.is_nan() || scaled.abs() >= half {
-                return Err(CkksError::ValueRange { index, scale: scale.value() });
+                return Err(RlweError::ValueRange { index, scale: scale.value() });
             }
             *target = scaled as i64;
         }

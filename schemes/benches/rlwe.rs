@@ -1,11 +1,11 @@
 //! The transform and the key-dependent operations of CKKS, on one thread, named
 //! `operation/logN=…/logQ=…`.
 
-use bellerophon_schemes::ckks::{
+use bellerophon_schemes::math::{Coeff, Poly, Ring, primes, sampling};
+use bellerophon_schemes::rlwe::{
     Ciphertext, Coeffs, Encoder, Encryptor, Evaluator, Gadget, KeyGenerator, Parameters,
     ParametersLiteral, Plaintext, Scale, SecretKey,
 };
-use bellerophon_schemes::math::{Coeff, Poly, Ring, primes, sampling};
 use bellerophon_schemes::security::{SecretDistribution, SecurityLevel};
 use criterion::{BatchSize, Criterion};
 use rand::SeedableRng;

@@ -1,6 +1,6 @@
 //! Arithmetic on ciphertexts.
 
-use super::{Ciphertext, CkksError, Packing, Plaintext};
+use super::{Ciphertext, Packing, Plaintext, RlweError};
 use crate::math::modulus::Halvings;
 use crate::math::{Coeff, Ntt, Poly, Ring};
 
@@ -20,13 +20,13 @@ impl Evaluator {
     /// `left += right`: same scale; the variances of the noise add.
     ///
     /// # Errors
-    /// [`CkksError::Key`], [`CkksError::ScaleMismatch`] or [`CkksError::Math`] where the operands
+    /// [`RlweError::Key`], [`RlweError::ScaleMismatch`] or [`RlweError::Math`] where the operands
     /// do not belong together.
     pub fn add_assign<P: Packing>(
         &self,
         left: &mut Ciphertext<P>,
         right: &Ciphertext<P>,
-    ) -> Result<(), CkksError> {
+    ) -> Result<(), RlweError> {
         check_operands(left, right)?;
         left.c0.add_assign(&right.c0)?;
         Ok(left.c1.add_assign(&right.c1)?)
@@ -40,7 +40,7 @@ impl Evaluator {
         &self,
         left: &mut Ciphertext<P>,
         right: &Ciphertext<P>,
-    ) -> Result<(), CkksError> {
+    ) -> Result<(), RlweError> {
         check_operands(left, right)?;
         left.c0.sub_assign(&right.c0)?;
         Ok(left.c1.sub_assign(&right.c1)?)
@@ -54,7 +54,7 @@ impl Evaluator {
         &self,
         left: &mut Ciphertext<P>,
         right: &mut Ciphertext<P>,
-    ) -> Result<(), CkksError> {
+    ) -> Result<(), RlweError> {
         check_operands(left, right)?;
         left.c0.butterfly(&mut right.c0)?;
         Ok(left.c1.butterfly(&mut right.c1)?)
@@ -63,12 +63,12 @@ impl Evaluator {
     /// `ciphertext += plaintext`: no noise is added.
     ///
     /// # Errors
-    /// [`CkksError::ScaleMismatch`] or [`CkksError::Math`].
+    /// [`RlweError::ScaleMismatch`] or [`RlweError::Math`].
     pub fn add_plain_assign<P: Packing>(
         &self,
         ciphertext: &mut Ciphertext<P>,
         plaintext: &Plaintext<P>,
-    ) -> Result<(), CkksError> {
+    ) -> Result<(), RlweError> {
         ciphertext.scale.check_same(plaintext.scale)?;
         Ok(ciphertext.c0.add_assign(&plaintext.poly)?)
     }
@@ -77,26 +77,26 @@ impl Evaluator {
     /// plaintext's squared coefficients ([`super::noise::mul_plain`]).
     ///
     /// # Errors
-    /// [`CkksError::Math`] in another ring, [`CkksError::InvalidScale`] where the scale overflows.
+    /// [`RlweError::Math`] in another ring, [`RlweError::InvalidScale`] where the scale overflows.
     pub fn mul_plain<P: Packing>(
         &self,
         ciphertext: &Ciphertext<P>,
         plaintext: &Plaintext<P>,
-    ) -> Result<Ciphertext<P>, CkksError> {
+    ) -> Result<Ciphertext<P>, RlweError> {
         self.linear_combination(&[(ciphertext, plaintext)])
     }
 
     /// `sum_i ciphertext_i * plaintext_i`, with one inverse transform for the whole sum.
     ///
     /// # Errors
-    /// [`CkksError::TooManyValues`] for an empty list; else as [`Evaluator::mul_plain`] and
+    /// [`RlweError::TooManyValues`] for an empty list; else as [`Evaluator::mul_plain`] and
     /// [`Evaluator::add_assign`].
     pub fn linear_combination<P: Packing>(
         &self,
         terms: &[(&Ciphertext<P>, &Plaintext<P>)],
-    ) -> Result<Ciphertext<P>, CkksError> {
+    ) -> Result<Ciphertext<P>, RlweError> {
         let Some((first, plaintext)) = terms.first() else {
-            return Err(CkksError::TooManyValues { capacity: 0, found: 0 });
+            return Err(RlweError::TooManyValues { capacity: 0, found: 0 });
         };
         let scale = first.scale.times(plaintext.scale)?;
         let mut sums = [Poly::<Ntt>::zero(&self.ring), Poly::<Ntt>::zero(&self.ring)];
@@ -145,7 +145,7 @@ impl Evaluator {
 fn check_operands<P: Packing>(
     left: &Ciphertext<P>,
     right: &Ciphertext<P>,
-) -> Result<(), CkksError> {
+) -> Result<(), RlweError> {
     left.key.check(right.key)?;
     left.scale.check_same(right.scale)
 }

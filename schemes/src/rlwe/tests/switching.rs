@@ -202,10 +202,10 @@ fn keys_and_ciphertexts_that_do_not_belong_together_are_refused() {
     let galois = galois.unwrap();
 
     let foreign = bob.encrypt_values(&[1.0], scale(1e6));
-    assert!(matches!(switch.switch(&foreign), Err(CkksError::Key(_))));
-    assert!(matches!(galois.apply(&foreign), Err(CkksError::Key(_))));
+    assert!(matches!(switch.switch(&foreign), Err(RlweError::Key(_))));
+    assert!(matches!(galois.apply(&foreign), Err(RlweError::Key(_))));
 
-    let mismatch = |error| matches!(error, CkksError::Math(MathError::RingMismatch { .. }));
+    let mismatch = |error| matches!(error, RlweError::Math(MathError::RingMismatch { .. }));
     for literal in [
         ParametersLiteral { log_dimension: 7, ..alice.parameters.literal() },
         ParametersLiteral { modulus_bits: 40, ..alice.parameters.literal() },
@@ -219,7 +219,7 @@ fn keys_and_ciphertexts_that_do_not_belong_together_are_refused() {
         assert!(mismatch(galois.apply(&forged).unwrap_err()));
         assert!(matches!(
             seeded.expand(wrong.ring()),
-            Err(CkksError::Math(_) | CkksError::ResidueWidth { expected: 40, found: 50 })
+            Err(RlweError::Math(_) | RlweError::ResidueWidth { expected: 40, found: 50 })
         ));
         let mut stranger = Party::new(wrong, 5);
         let key =
@@ -235,17 +235,17 @@ fn unusable_noise_gadgets_and_elements_are_refused() {
     for sigma in [0.0, -1.0, f64::NAN, 1e15] {
         let (secret, rng) = (&party.secret, &mut party.rng);
         let key = SeededSwitchingKey::generate(secret, secret, gadget, sigma, rng);
-        assert!(matches!(key, Err(CkksError::Noise { .. })));
+        assert!(matches!(key, Err(RlweError::Noise { .. })));
     }
     for element in [0, 2, 2 * SMALL, 2 * SMALL + 1] {
         let (secret, rng) = (&party.secret, &mut party.rng);
         let key = SeededGaloisKey::generate(secret, element, gadget, 3.2, rng);
-        assert!(matches!(key, Err(CkksError::Math(MathError::GaloisElement { .. }))));
+        assert!(matches!(key, Err(RlweError::Math(MathError::GaloisElement { .. }))));
     }
     let wide = Gadget::digits(30, 1, crate::math::Modulus::new(1 << 60).unwrap()).unwrap();
     let narrow = ParametersLiteral { modulus_bits: 20, ..party.parameters.literal() };
     let mut narrow = Party::new(Parameters::insecure_unchecked(narrow).unwrap(), 1);
     let (secret, rng) = (&narrow.secret, &mut narrow.rng);
     let key = SeededSwitchingKey::generate(secret, secret, wide, 3.2, rng);
-    assert!(matches!(key, Err(CkksError::Gadget { .. })));
+    assert!(matches!(key, Err(RlweError::Gadget { .. })));
 }

@@ -1,7 +1,7 @@
 //! Encryption with the secret key (seeded) and with the public key.
 
 use super::{
-    Ciphertext, CkksError, Packing, Parameters, Plaintext, PublicKey, SecretKey, SeededCiphertext,
+    Ciphertext, Packing, Parameters, Plaintext, PublicKey, RlweError, SecretKey, SeededCiphertext,
 };
 use crate::math::sampling::{self, Seed};
 use crate::math::{Coeff, Ntt, Poly};
@@ -24,13 +24,13 @@ impl Encryptor {
     /// [`super::noise::fresh_secret`].
     ///
     /// # Errors
-    /// [`CkksError::Math`] where plaintext, key and parameters are of different rings.
+    /// [`RlweError::Math`] where plaintext, key and parameters are of different rings.
     pub fn encrypt<P: Packing>(
         &self,
         plaintext: &Plaintext<P>,
         key: &SecretKey,
         rng: &mut impl CryptoRng,
-    ) -> Result<SeededCiphertext<P>, CkksError> {
+    ) -> Result<SeededCiphertext<P>, RlweError> {
         let seed = Seed::random(rng);
         let mask = sampling::uniform(self.parameters.ring(), &mut seed.expand());
         let mut body = self.noise(rng);
@@ -43,13 +43,13 @@ impl Encryptor {
     /// [`super::noise::fresh_public`].
     ///
     /// # Errors
-    /// [`CkksError::Math`] where plaintext, key and parameters are of different rings.
+    /// [`RlweError::Math`] where plaintext, key and parameters are of different rings.
     pub fn encrypt_public<P: Packing>(
         &self,
         plaintext: &Plaintext<P>,
         key: &PublicKey,
         rng: &mut impl CryptoRng,
-    ) -> Result<Ciphertext<P>, CkksError> {
+    ) -> Result<Ciphertext<P>, RlweError> {
         let ephemeral = SecretKey::generate(&self.parameters, rng)?;
         let mut parts = [Poly::<Coeff>::zero(self.parameters.ring()), self.noise(rng)];
         parts[0].add_assign(&self.noise(rng))?;

@@ -1,7 +1,7 @@
 //! Key generation.
 
 use super::{
-    CkksError, Gadget, Parameters, PublicKey, SecretKey, SeededGaloisKey, SeededSwitchingKey,
+    Gadget, Parameters, PublicKey, RlweError, SecretKey, SeededGaloisKey, SeededSwitchingKey,
 };
 use crate::math::sampling;
 use rand::CryptoRng;
@@ -23,19 +23,19 @@ impl KeyGenerator {
     ///
     /// # Errors
     /// As [`SecretKey::generate`].
-    pub fn secret_key(&self, rng: &mut impl CryptoRng) -> Result<SecretKey, CkksError> {
+    pub fn secret_key(&self, rng: &mut impl CryptoRng) -> Result<SecretKey, RlweError> {
         SecretKey::generate(&self.parameters, rng)
     }
 
     /// The public key of `secret`.
     ///
     /// # Errors
-    /// [`CkksError::Math`] where the secret is of another ring.
+    /// [`RlweError::Math`] where the secret is of another ring.
     pub fn public_key(
         &self,
         secret: &SecretKey,
         rng: &mut impl CryptoRng,
-    ) -> Result<PublicKey, CkksError> {
+    ) -> Result<PublicKey, RlweError> {
         let p1 = sampling::uniform(self.parameters.ring(), rng);
         let mut p0 = sampling::gaussian(self.parameters.ring(), self.parameters.sigma(), rng);
         p0.sub_assign(&secret.times(&p1)?)?;
@@ -52,7 +52,7 @@ impl KeyGenerator {
         target: &SecretKey,
         gadget: Gadget,
         rng: &mut impl CryptoRng,
-    ) -> Result<SeededSwitchingKey, CkksError> {
+    ) -> Result<SeededSwitchingKey, RlweError> {
         SeededSwitchingKey::generate(source, target, gadget, self.parameters.sigma(), rng)
     }
 
@@ -66,7 +66,7 @@ impl KeyGenerator {
         element: usize,
         gadget: Gadget,
         rng: &mut impl CryptoRng,
-    ) -> Result<SeededGaloisKey, CkksError> {
+    ) -> Result<SeededGaloisKey, RlweError> {
         SeededGaloisKey::generate(secret, element, gadget, self.parameters.sigma(), rng)
     }
 }

@@ -1,14 +1,14 @@
-//! What can go wrong in CKKS.
+//! What can go wrong with ring-LWE ciphertexts over one prime.
 
 use crate::key_id::KeyMismatch;
 use crate::math::MathError;
 use crate::security::SecurityError;
 use thiserror::Error;
 
-/// Errors of [`crate::ckks`].
+/// Errors of [`crate::rlwe`].
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
-pub enum CkksError {
+pub enum RlweError {
     /// A modulus, ring or polynomial is not as it must be.
     #[error(transparent)]
     Math(#[from] MathError),

@@ -150,8 +150,8 @@ fn another_ring_is_refused() {
         ));
         for result in [seeded.expand(&wrong).map(drop), full.unpack(&wrong).map(drop)] {
             let refused = match literal.modulus_bits {
-                50 => matches!(result, Err(CkksError::Math(_))),
-                found => result == Err(CkksError::ResidueWidth { expected: found, found: 50 }),
+                50 => matches!(result, Err(RlweError::Math(_))),
+                found => result == Err(RlweError::ResidueWidth { expected: found, found: 50 }),
             };
             assert!(refused, "{result:?}");
         }
