@@ -122,7 +122,8 @@ const BINARY_SOURCE: &str = "tfhe 1.8 noise curve for 132 bits (binary secret)";
 const TERNARY_SOURCE: &str = "ePrint 2024/463, table 5.2 (ternary secret)";
 /// The smallest dimension for which the curve was fitted.
 const SMALLEST_FITTED_DIMENSION: usize = 450;
-/// Noise may fall below a floor by this much in `log2`: rounding of stored constants, no more.
+/// Noise may fall below a floor, and a modulus exceed a limit, by this much in `log2`: rounding of
+/// stored constants and the distance of primes from powers of two, no more.
 const TOLERANCE: f64 = 1e-3;
 
 /// (ring dimension, largest `log2(QP)` at 128, 192 and 256 bits), sigma 3.19.
@@ -179,7 +180,7 @@ impl LweInstance {
             [256, 192, 128]
                 .into_iter()
                 .zip(limits.iter().rev())
-                .find(|(_, limit)| self.log2_modulus <= **limit)
+                .find(|(_, limit)| self.log2_modulus <= **limit + TOLERANCE)
                 .map_or(0, |(bits, _)| bits)
         };
         if sigma < 3.19 * (1.0 - TOLERANCE) { 0 } else { limits.map_or(0, reached) }

@@ -71,4 +71,12 @@ pub enum MathError {
         /// Modulus of the right operand.
         right: u64,
     },
+    /// Two polynomials have different numbers of limbs.
+    #[error("polynomials of {left} and {right} limbs were combined: bring them to one level first")]
+    Limbs {
+        /// Limbs of the left operand.
+        left: usize,
+        /// Limbs of the right operand.
+        right: usize,
+    },
 }

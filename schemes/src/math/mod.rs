@@ -1,14 +1,17 @@
 //! Arithmetic in `Z_q[X]/(X^N + 1)`: moduli, transforms, polynomials and samplers.
 
+pub mod approximation;
 pub mod error;
 pub mod fft;
 pub mod modulus;
 pub mod ntt;
 pub mod poly;
 pub mod primes;
+pub mod rns;
 pub mod sampling;
 
 pub use error::MathError;
 pub use modulus::Modulus;
 pub use ntt::Ring;
 pub use poly::{Coeff, Ntt, Poly};
+pub use rns::RnsPoly;

@@ -277,6 +277,31 @@ impl Poly<Ntt> {
         Poly { ring: self.ring, data: self.data, domain: PhantomData }
     }
 
+    /// `self *= other`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`].
+    pub fn mul_assign(&mut self, other: &Self) -> Result<(), MathError> {
+        self.ring.check_same(&other.ring)?;
+        self.ring.multiply_assign(&mut self.data, &other.data);
+        Ok(())
+    }
+
+    /// Brings the values into the form of constant operands: [`Ring::prepare`].
+    pub(crate) fn prepare(&mut self) {
+        self.ring.prepare(&mut self.data);
+    }
+
+    /// The values at these indices, all below `N`.
+    #[must_use]
+    pub(crate) fn permuted(&self, permutation: &[u32]) -> Self {
+        let mut image = Self::zero(&self.ring);
+        for (value, &index) in image.data.iter_mut().zip(permutation) {
+            *value = self.data[index as usize];
+        }
+        image
+    }
+
     /// `self += left * right`.
     ///
     /// # Errors

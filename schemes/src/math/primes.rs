@@ -1,7 +1,7 @@
 //! Primes with a negacyclic number-theoretic transform.
 
 use super::{MathError, Modulus};
-use tfhe_ntt::prime::largest_prime_in_arithmetic_progression64;
+use tfhe_ntt::prime::{is_prime64, largest_prime_in_arithmetic_progression64};
 
 /// The largest prime below `2^bits` that equals 1 modulo `2 * dimension`.
 ///
@@ -19,6 +19,36 @@ pub fn largest_ntt_prime(bits: u32, dimension: usize) -> Result<Modulus, MathErr
         .filter(|prime| (lowest..=highest).contains(prime) && prime % period == 1)
         .ok_or(missing)
         .and_then(Modulus::new)
+}
+
+/// The prime nearest to `2^bits` that equals 1 modulo `2 * dimension`, a power of
+/// two, and is not among `taken`; for 50
+/// and 61 bits from below only, where the kernels' limits are.
+///
+/// # Errors
+/// [`MathError::NoPrime`] where none is left within 1 % of `2^bits`, or `bits` is not in `2..=61`.
+pub fn nearest_ntt_prime(
+    bits: u32,
+    dimension: usize,
+    taken: &[Modulus],
+) -> Result<Modulus, MathError> {
+    let missing = MathError::NoPrime { bits, dimension };
+    if !(2..=61).contains(&bits) || dimension == 0 || dimension >= 1 << 30 {
+        return Err(missing);
+    }
+    let (centre, period) = (1u64 << bits, 2 * dimension as u64);
+    if centre % period != 0 {
+        return Err(missing);
+    }
+    let free = |candidate: &u64| {
+        !taken.iter().any(|modulus| modulus.value() == *candidate) && is_prime64(*candidate)
+    };
+    let reach = centre / 100 / period;
+    let below = (1..=reach).map(|k| centre + 1 - k * period).find(free);
+    let above = (0..=reach).map(|k| centre + 1 + k * period).find(free);
+    let above = above.filter(|_| bits != 50 && bits != 61);
+    let nearest = [below, above].into_iter().flatten().min_by_key(|q| q.abs_diff(centre));
+    nearest.ok_or(missing).and_then(Modulus::new)
 }
 
 #[cfg(test)]

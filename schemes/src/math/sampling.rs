@@ -50,10 +50,23 @@ pub fn gaussian(ring: &Ring, sigma: f64, rng: &mut impl CryptoRng) -> Poly<Coeff
     let q = ring.modulus();
     let mut poly = Poly::zero(ring);
     for value in poly.values_mut() {
-        let sample: f64 = StandardNormal.sample(rng);
-        *value = q.from_signed((sample * sigma).round() as i64);
+        *value = q.from_signed(rounded_gaussian(sigma, rng));
     }
     poly
+}
+
+/// `length` rounded Gaussian integers with standard deviation `sigma`.
+pub fn gaussian_integers(
+    length: usize,
+    sigma: f64,
+    rng: &mut impl CryptoRng,
+) -> Zeroizing<Vec<i64>> {
+    Zeroizing::new((0..length).map(|_| rounded_gaussian(sigma, rng)).collect())
+}
+
+fn rounded_gaussian(sigma: f64, rng: &mut impl CryptoRng) -> i64 {
+    let sample: f64 = StandardNormal.sample(rng);
+    (sample * sigma).round() as i64
 }
 
 /// `length` coefficients from {0, 1}.

@@ -198,7 +198,9 @@ impl SwitchingKey {
             }
             let parts: Vec<[&[u64]; 2]> =
                 parts.iter().map(|parts| parts.each_ref().map(Poly::values)).collect();
-            self.ring.accumulate_rows(sums, chunk == 0, &rows[..parts.len() * n], &parts);
+            let rows: Vec<&[u64]> = rows.chunks_exact(n).take(parts.len()).collect();
+            let [sum0, sum1] = &mut *sums;
+            self.ring.accumulate_rows([sum0, sum1], chunk == 0, &rows, &parts);
         }
         for (part, sum) in target.into_iter().zip(sums) {
             self.ring.add_inverse(part.values_mut(), sum);

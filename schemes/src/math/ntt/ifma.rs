@@ -29,6 +29,10 @@ pub(super) struct Ifma {
     negated_inverse: u64,
     /// `2^52 / N mod q`, and its product with `2^52` divided by `q`, rounded down.
     scale: [u64; 2],
+    /// Bits of `q`, less one.
+    log: u64,
+    /// `2^(52 + log) / q`, rounded down: below `2^52`.
+    reciprocal: u64,
 }
 
 impl Ifma {
@@ -40,9 +44,11 @@ impl Ifma {
         // Newton's iteration doubles the bits that are right, 3 at the start
         let inverse = (0..5).fold(q, |x, _| x.wrapping_mul(2u64.wrapping_sub(q.wrapping_mul(x))));
         let scale = modulus.mul((1 << BITS) % q, modulus.inverse_of_prime(dimension as u64 % q));
-        let quotient = ((u128::from(scale) << BITS) / u128::from(q)) as u64;
         let negated_inverse = inverse.wrapping_neg() & MASK;
-        Some(Self { simd, modulus: q, negated_inverse, scale: [scale, quotient] })
+        let log = q.ilog2();
+        let reciprocal = ((1u128 << (BITS + log)) / u128::from(q)) as u64;
+        let (scale, log) = (shoup(scale, q), u64::from(log));
+        Some(Self { simd, modulus: q, negated_inverse, scale, log, reciprocal })
     }
 
     /// `sums_k = sum_r left_r right_(r, k) / 2^52` (`fresh`) or `+=` that, value by value, for at most
@@ -131,16 +137,139 @@ impl Ifma {
         );
     }
 
-    /// `2^52 a / N` modulo `q`, in `[0, 2q)`, by V. Shoup's method.
+    /// `2^52 a / N` modulo `q`, in `[0, 2q)`.
     #[inline(always)]
     fn scaled(self, a: __m512i) -> __m512i {
+        self.times(a, self.scale)
+    }
+
+    /// `a c` modulo `q`, in `[0, 2q)`, for `a < 2^52` and `[c, floor(2^52 c / q)]`, by V. Shoup's
+    /// method.
+    #[inline(always)]
+    fn times(self, a: __m512i, constant: [u64; 2]) -> __m512i {
         let (avx, zero) = (self.simd.avx512f, self.simd.avx512f._mm512_setzero_si512());
         let [[scale, quotient], [q, mask]] =
-            [self.scale, [self.modulus, MASK]].map(|pair| self.splat(pair));
+            [constant, [self.modulus, MASK]].map(|pair| self.splat(pair));
         let [product, _] = self.multiply_add([zero; 2], a, scale);
         let [_, estimate] = self.multiply_add([zero; 2], a, quotient);
         let [multiple, _] = self.multiply_add([zero; 2], estimate, q);
         avx._mm512_and_si512(avx._mm512_sub_epi64(product, multiple), mask)
+    }
+
+    /// `target = left * right`, value by value.
+    pub(super) fn multiply(self, target: &mut [u64], left: &[u64], right: &[u64]) {
+        self.simd.vectorize(
+            #[inline(always)]
+            || {
+                let (left, right) = (vectors(left), vectors(right));
+                for (target, (left, right)) in vectors_mut(target).zip(left.zip(right)) {
+                    *target = cast(self.barrett(self.product(cast(*left), cast(*right))));
+                }
+            },
+        );
+    }
+
+    /// `target *= right`, value by value.
+    pub(super) fn multiply_assign(self, target: &mut [u64], right: &[u64]) {
+        self.simd.vectorize(
+            #[inline(always)]
+            || {
+                for (target, right) in vectors_mut(target).zip(vectors(right)) {
+                    *target = cast(self.barrett(self.product(cast(*target), cast(*right))));
+                }
+            },
+        );
+    }
+
+    /// `target = left_0 right_1 + left_1 right_0`, value by value.
+    pub(super) fn cross(self, target: &mut [u64], left: [&[u64]; 2], right: [&[u64]; 2]) {
+        self.simd.vectorize(
+            #[inline(always)]
+            || {
+                let [left0, left1] = left.map(vectors);
+                let [right0, right1] = right.map(vectors);
+                let pairs = left0.zip(right1).zip(left1.zip(right0));
+                for (target, ((a, b), (c, d))) in vectors_mut(target).zip(pairs) {
+                    let first = self.product(cast(*a), cast(*b));
+                    *target = cast(self.barrett(self.multiply_add(first, cast(*c), cast(*d))));
+                }
+            },
+        );
+    }
+
+    /// `target = sum_i source_i constant_i`, with constants times `2^52` modulo `q`, for at most
+    /// [`ROWS_AT_ONCE`] sources below `2^50`.
+    pub(super) fn convert(self, target: &mut [u64], sources: &[&[u64]], constants: &[u64]) {
+        debug_assert!(sources.len() <= ROWS_AT_ONCE && sources.len() == constants.len());
+        self.simd.vectorize(
+            #[inline(always)]
+            || {
+                let zero = self.simd.avx512f._mm512_setzero_si512();
+                for (index, target) in tiles_mut(target).iter_mut().enumerate() {
+                    let mut lazy = [[zero; 2]; VECTORS];
+                    for (source, &constant) in sources.iter().zip(constants) {
+                        let [constant, _] = self.splat([constant, 0]);
+                        for (lazy, source) in lazy.iter_mut().zip(load(source, index)) {
+                            *lazy = self.multiply_add(*lazy, source, constant);
+                        }
+                    }
+                    for (target, lazy) in target.iter_mut().zip(lazy) {
+                        *target = cast(self.reduce(lazy, zero));
+                    }
+                }
+            },
+        );
+    }
+
+    /// `values *= c`, for `[c, floor(2^52 c / q)]` and values below `2^52`.
+    pub(super) fn scale(self, values: &mut [u64], constant: [u64; 2]) {
+        self.simd.vectorize(
+            #[inline(always)]
+            || {
+                for value in vectors_mut(values) {
+                    *value = cast(self.reduce_below_4q(self.times(cast(*value), constant)));
+                }
+            },
+        );
+    }
+
+    /// `target = (target - other) c`, for `[c, floor(2^52 c / q)]`.
+    pub(super) fn sub_scale(self, target: &mut [u64], other: &[u64], constant: [u64; 2]) {
+        self.simd.vectorize(
+            #[inline(always)]
+            || {
+                let avx = self.simd.avx512f;
+                let [q, _] = self.splat([self.modulus, 0]);
+                for (target, other) in vectors_mut(target).zip(vectors(other)) {
+                    let difference = avx._mm512_sub_epi64(cast(*target), cast(*other));
+                    let positive = avx._mm512_add_epi64(difference, q); // below 2q
+                    *target = cast(self.reduce_below_4q(self.times(positive, constant)));
+                }
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn product(self, a: __m512i, b: __m512i) -> [__m512i; 2] {
+        self.multiply_add([self.simd.avx512f._mm512_setzero_si512(); 2], a, b)
+    }
+
+    /// `low + 2^52 high` modulo `q`, a sum of at most two products of residues, by Barrett's method
+    /// (CRYPTO 1986): the estimate of the quotient is at most 3 too low.
+    #[inline(always)]
+    fn barrett(self, [low, high]: [__m512i; 2]) -> __m512i {
+        let avx = self.simd.avx512f;
+        let zero = avx._mm512_setzero_si512();
+        let [up, down] = self.splat([u64::from(BITS) - self.log, self.log]);
+        let [[reciprocal, q], [mask, _]] =
+            [[self.reciprocal, self.modulus], [MASK, 0]].map(|pair| self.splat(pair));
+        // the sum divided by 2^log: below 2^(log + 3) <= 2^52
+        let upper = avx._mm512_sllv_epi64(high, up);
+        let top = avx._mm512_add_epi64(upper, avx._mm512_srlv_epi64(low, down));
+        let [_, quotient] = self.multiply_add([zero; 2], top, reciprocal);
+        let [multiple, _] = self.multiply_add([zero; 2], quotient, q);
+        let remainder = avx._mm512_and_si512(avx._mm512_sub_epi64(low, multiple), mask);
+        self.reduce_below_4q(remainder)
     }
 
     #[inline(always)]
@@ -155,6 +284,19 @@ impl Ifma {
     fn splat(self, values: [u64; 2]) -> [__m512i; 2] {
         values.map(|value| self.simd.avx512f._mm512_set1_epi64(value as i64))
     }
+}
+
+/// A constant with its quotient `floor(2^52 c / q)`.
+pub(super) fn shoup(constant: u64, q: u64) -> [u64; 2] {
+    [constant, ((u128::from(constant) << BITS) / u128::from(q)) as u64]
+}
+
+fn vectors(values: &[u64]) -> std::slice::Iter<'_, [u64; 8]> {
+    values.as_chunks().0.iter()
+}
+
+fn vectors_mut(values: &mut [u64]) -> std::slice::IterMut<'_, [u64; 8]> {
+    values.as_chunks_mut().0.iter_mut()
 }
 
 fn tiles_mut(values: &mut [u64]) -> &mut [Tile] {
