@@ -7,6 +7,7 @@
 
 use super::evaluator::check_levels;
 use super::key_switch::{Decomposition, Extended, sum_of_products};
+use super::noise::{self, GiantStepNorms};
 use super::{
     Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters, Scale,
 };
@@ -61,6 +62,8 @@ struct Term {
     input: usize,
     baby: usize,
     diagonal: RnsPoly<Ntt>,
+    /// The mean square of its coefficients, as integers.
+    power: f64,
 }
 
 /// What a giant step costs, in baby steps: it cuts a polynomial into digits and divides by `P`.
@@ -121,7 +124,9 @@ impl LinearTransform {
                     values.rotate_right(rotation);
                     let mut diagonal = encoder.encode_modulo(&values, &rings, scale)?;
                     diagonal.limbs_mut().iter_mut().for_each(Poly::prepare);
-                    Ok(Term { input, baby, diagonal })
+                    let mean_square = values.iter().map(|value| value.norm_sqr()).sum::<f64>();
+                    let power = noise::power(parameters, mean_square / slots as f64, scale.value());
+                    Ok(Term { input, baby, diagonal, power })
                 };
                 let terms = terms.into_par_iter().map(encode).collect::<Result<_, CkksError>>()?;
                 Ok(GiantStep { rotation, terms })
@@ -161,6 +166,21 @@ impl LinearTransform {
         terms.map(|term| term.diagonal.limbs().len() * term.diagonal.dimension() * 8).sum()
     }
 
+    /// What [`noise::linear_transform`] needs to know, for each output and giant step.
+    #[must_use]
+    pub fn norms(&self) -> Vec<Vec<GiantStepNorms>> {
+        let norms = |giant: &GiantStep| {
+            let rotated = giant.terms.iter().filter(|term| term.baby != 0);
+            GiantStepNorms {
+                rotates: giant.rotation != 0,
+                diagonals: giant.terms.len(),
+                power: giant.terms.iter().map(|term| term.power).sum(),
+                rotated_power: rotated.map(|term| term.power).sum(),
+            }
+        };
+        self.outputs.iter().map(|giants| giants.iter().map(norms).collect()).collect()
+    }
+
     /// The keys that it needs.
     #[must_use]
     pub fn requirements(&self, parameters: &Parameters) -> KeyRequirements {
@@ -171,7 +191,7 @@ impl LinearTransform {
     }
 
     /// The map of one input to one output: same level, scales multiply; noise
-    /// `super::noise::linear_transform`.
+    /// [`noise::linear_transform`].
     ///
     /// # Errors
     /// As [`LinearTransform::apply_blocks`].

@@ -17,6 +17,7 @@ pub mod key_switch;
 pub mod keygen;
 pub mod keys;
 pub mod linear_transform;
+pub mod noise;
 pub mod parameters;
 pub mod plaintext;
 pub mod product;
@@ -36,6 +37,7 @@ pub use keys::{
     EvaluationKeys, KeyRequirements, PublicKey, SecretKey, SeededEvaluationKeys, SeededPublicKey,
 };
 pub use linear_transform::{Diagonals, LinearTransform, diagonals};
+pub use noise::Precision;
 pub use parameters::{Parameters, ParametersLiteral};
 pub use plaintext::Plaintext;
 pub use product::Product;

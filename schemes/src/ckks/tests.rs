@@ -4,6 +4,7 @@ mod arithmetic;
 mod automorphisms;
 mod encoding;
 mod linear_transforms;
+mod noise;
 mod refusals;
 mod wire;
 

@@ -1,5 +1,7 @@
 //! Against closed forms, naive sums and each other.
 
+use std::f64::consts::FRAC_PI_2;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -184,8 +186,12 @@ proptest! {
         prop_assume!(error > 1e-10);
         prop_assert_eq!(p.parity(), Parity::Odd);
         prop_assert!(p.degree() <= degree);
-        let ladder = (0..=20_000).map(|i| gap.powf(1.0 - f64::from(i) / 2e4));
-        let found = alternations_on(&f64::signum, &p, error, ladder);
+        // Dense where the extrema are: near the gap, whatever its width, and near 1.
+        let shares = || (0..=10_000).map(|i| f64::from(i) / 1e4);
+        let arc = shares().map(|s| gap + (1.0 - gap) * (FRAC_PI_2 * s).sin());
+        let mut ladder: Vec<f64> = shares().map(|s| gap.powf(1.0 - s)).chain(arc).collect();
+        ladder.sort_by(f64::total_cmp);
+        let found = alternations_on(&f64::signum, &p, error, ladder.into_iter());
         prop_assert!(found > degree.div_ceil(2), "{found}");
     }
 
