@@ -99,6 +99,9 @@ fn chain<'a>(graph: &'a Graph, calibration: &Calibration) -> Result<Vec<Stage<'a
                 stage.activation = Some((node, stage.output));
                 stage.output = range;
             }
+            Operator::Polynomial(_) | Operator::MeanPool(_) => {
+                return Err(unsupported(name, polynomial_layer(operator)));
+            }
             other => return Err(unsupported(name, format!("{} cannot stand here", other.name()))),
         }
     }
@@ -106,6 +109,11 @@ fn chain<'a>(graph: &'a Graph, calibration: &Calibration) -> Result<Vec<Stage<'a
         return Err(unsupported("input", "the network has no linear layer"));
     }
     Ok(stages)
+}
+
+fn polynomial_layer(operator: &Operator) -> String {
+    let name = operator.name();
+    format!("{name} is not run with TFHE tables, which take Relu and MaxPool: run it in CKKS alone")
 }
 
 fn check_chain(graph: &Graph, id: NodeId, node: &Node) -> Result<(), CompileError> {

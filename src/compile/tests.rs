@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::{
-    BatchNormalization, Convolution, MaxPool, Operator, PoolRange, Range, Shape, calibrate, onnx,
+    BatchNormalization, Convolution, MaxPool, MeanPool, Operator, Polynomial, PoolRange, Range,
+    Shape, calibrate, onnx,
 };
 use crate::run::clear;
 use crate::tiny::{self, ELSEWHERE, WORLD, chain, dense, halving};
@@ -46,6 +47,8 @@ fn layers_that_cannot_stand_where_they_are_are_named() {
     let padded = Convolution { pads: [1, 0, 0, 0], ..tiny::convolution(1, 1, 3, 1) };
     let third = Operator::MaxPool(MaxPool { kernel: [3, 3], strides: [3, 3] });
     let overlapping = Operator::MaxPool(MaxPool { kernel: [2, 2], strides: [1, 1] });
+    let square = Operator::Polynomial(Polynomial::square());
+    let mean = Operator::MeanPool(MeanPool { kernel: [2, 2], strides: [2, 2] });
     let flat = Operator::Flatten;
     let cases = [
         (image, vec![relu()], "Relu0", "the first layer must be a convolution"),
@@ -63,6 +66,8 @@ fn layers_that_cannot_stand_where_they_are_are_named() {
         (image, vec![convolution(1, 1, 3), overlapping], "MaxPool1", "only 2x2 max-pools"),
         (image, vec![convolution(1, 1, 3), relu(), halving()], "MaxPool2", "before the activation"),
         (image, vec![convolution(1, 1, 3), relu()], "Relu1", "must end with a linear layer"),
+        (image, vec![convolution(1, 1, 3), square], "Polynomial1", "run it in CKKS alone"),
+        (image, vec![convolution(1, 1, 3), mean], "MeanPool1", "run it in CKKS alone"),
         (
             image,
             vec![convolution(2, 1, 3), convolution(1, 2, 3)],

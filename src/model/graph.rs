@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::operator::Operator;
+use super::operator::{MAX_DEGREE, Operator};
 
 /// The most elements one value of a graph may have (2^26, half a gigabyte in f64).
 pub const MAX_ELEMENTS: usize = 1 << 26;
@@ -329,6 +329,12 @@ pub enum GraphError {
         /// The layer's operator.
         operator: &'static str,
     },
+    /// A polynomial has no coefficient, or one of a power above the limit.
+    #[error("a polynomial has 1 to {} coefficients, but {found} were given", MAX_DEGREE + 1)]
+    CoefficientCount {
+        /// The number of coefficients found.
+        found: usize,
+    },
     /// The image given for evaluation has another shape than the graph's input.
     #[error("the graph reads an input of shape {expected}, but got {}", Dimensions(found))]
     InputShape {
@@ -341,7 +347,9 @@ pub enum GraphError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::operator::{BatchNormalization, Convolution, Dense, MaxPool};
+    use super::super::operator::{
+        BatchNormalization, Convolution, Dense, MaxPool, MeanPool, Polynomial,
+    };
     use super::*;
     use ndarray::{Array1, Array2, Array4};
 
@@ -459,6 +467,46 @@ mod tests {
             let layer = Operator::Convolution(layer);
             assert!(push_one(Shape::image(1, 8, 8), layer).is_err());
         }
+    }
+
+    #[test]
+    fn polynomials_keep_the_shape_and_are_limited() {
+        let of = |coefficients: Vec<f64>| Operator::Polynomial(Polynomial { coefficients });
+        for shape in [Shape::image(2, 3, 4), Shape::Vector(5)] {
+            for count in [1, 2, MAX_DEGREE + 1] {
+                let mut graph = Graph::new("x", shape).unwrap();
+                let input = graph.input();
+                graph.push("p", of(vec![0.5; count]), vec![input]).unwrap();
+                assert_eq!((graph.output_shape(), graph.parameter_count()), (shape, 0));
+            }
+            for found in [0, MAX_DEGREE + 2, 1000] {
+                let error = push_one(shape, of(vec![0.5; found])).unwrap_err();
+                assert_eq!(error, GraphError::CoefficientCount { found });
+            }
+            for wrong in [f64::NAN, f64::INFINITY] {
+                let error = push_one(shape, of(vec![1.0, wrong])).unwrap_err();
+                assert_eq!(error, GraphError::NotFinite { operator: "Polynomial" });
+            }
+        }
+    }
+
+    #[test]
+    fn mean_pools_have_the_shape_of_max_pools() {
+        let pushed = |shape, operator| {
+            let mut graph = Graph::new("x", shape).unwrap();
+            let input = graph.input();
+            graph.push("pool", operator, vec![input]).map(|_| graph.output_shape())
+        };
+        for (kernel, strides) in
+            [([2, 2], [2, 2]), ([3, 1], [1, 2]), ([7, 2], [1, 1]), ([2, 2], [0, 1])]
+        {
+            let image = Shape::image(3, 6, 5);
+            let mean = pushed(image, Operator::MeanPool(MeanPool { kernel, strides }));
+            assert_eq!(mean, pushed(image, Operator::MaxPool(MaxPool { kernel, strides })));
+        }
+        let pool = MeanPool { kernel: [1, 1], strides: [1, 1] };
+        let error = pushed(Shape::Vector(4), Operator::MeanPool(pool)).unwrap_err();
+        assert!(matches!(error, GraphError::ShapeKind { operator: "MeanPool", .. }), "{error}");
     }
 
     #[test]

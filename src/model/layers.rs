@@ -4,7 +4,9 @@
 use ndarray::{ArrayD, IxDyn};
 
 use super::graph::{Graph, GraphError, Node, Shape};
-use super::operator::{BatchNormalization, Convolution, Dense, MaxPool, Operator};
+use super::operator::{
+    BatchNormalization, Convolution, Dense, MaxPool, MeanPool, Operator, Polynomial,
+};
 
 impl Graph {
     /// The graph's output for one input (C x H x W, or a vector).
@@ -54,6 +56,8 @@ impl Graph {
             Operator::BatchNormalization(layer) => layer.evaluate(input),
             Operator::Relu => input.iter().map(|x| x.max(0.0)).collect(),
             Operator::MaxPool(layer) => layer.evaluate(input, from, to),
+            Operator::MeanPool(layer) => layer.evaluate(input, from, to),
+            Operator::Polynomial(layer) => input.iter().map(|&x| layer.evaluate(x)).collect(),
             Operator::Dense(layer) => layer.evaluate(input),
         }
     }
@@ -157,25 +161,67 @@ impl BatchNormalization {
     }
 }
 
-impl MaxPool {
-    fn evaluate(&self, input: &[f64], from: Shape, to: Shape) -> Vec<f64> {
+/// The windows of a pooling.
+struct Windows {
+    kernel: [usize; 2],
+    strides: [usize; 2],
+}
+
+impl Windows {
+    /// Reduces each window, starting from `start`, window by window and map by map.
+    fn fold(
+        &self,
+        (input, from, to): (&[f64], Shape, Shape),
+        start: f64,
+        reduce: impl Fn(f64, f64) -> f64,
+    ) -> Vec<f64> {
         let ((from_rows, from_columns), (rows, columns)) = (map_size(from), map_size(to));
         let mut output = Vec::with_capacity(to.elements());
         for map in input.chunks(from_rows * from_columns) {
             for row in 0..rows {
                 for column in 0..columns {
                     let corner = (row * self.strides[0], column * self.strides[1]);
-                    output.push(self.window_maximum(map, from_columns, corner));
+                    let window = self.values(map, from_columns, corner);
+                    output.push(window.fold(start, &reduce));
                 }
             }
         }
         output
     }
 
-    fn window_maximum(&self, map: &[f64], width: usize, corner: (usize, usize)) -> f64 {
-        let rows = (0..self.kernel[0]).map(|row| (corner.0 + row) * width + corner.1);
-        let values = rows.flat_map(|start| &map[start..][..self.kernel[1]]);
-        values.copied().fold(f64::NEG_INFINITY, f64::max)
+    fn values<'a>(
+        &self,
+        map: &'a [f64],
+        width: usize,
+        corner: (usize, usize),
+    ) -> impl Iterator<Item = f64> + 'a {
+        let [rows, columns] = self.kernel;
+        let starts = (corner.0..corner.0 + rows).map(move |row| row * width + corner.1);
+        starts.flat_map(move |start| map[start..][..columns].iter().copied())
+    }
+}
+
+impl MaxPool {
+    fn evaluate(&self, input: &[f64], from: Shape, to: Shape) -> Vec<f64> {
+        let windows = Windows { kernel: self.kernel, strides: self.strides };
+        windows.fold((input, from, to), f64::NEG_INFINITY, f64::max)
+    }
+}
+
+impl MeanPool {
+    fn evaluate(&self, input: &[f64], from: Shape, to: Shape) -> Vec<f64> {
+        let windows = Windows { kernel: self.kernel, strides: self.strides };
+        let count = (self.kernel[0] * self.kernel[1]) as f64;
+        let mut sums = windows.fold((input, from, to), 0.0, |sum, x| sum + x);
+        sums.iter_mut().for_each(|sum| *sum /= count);
+        sums
+    }
+}
+
+impl Polynomial {
+    /// The value at `x`, by Horner's rule.
+    pub fn evaluate(&self, x: f64) -> f64 {
+        self.coefficients.iter().rev().fold(0.0, |value, c| value * x + c)
     }
 }
 
@@ -190,10 +236,11 @@ impl Dense {
 #[cfg(test)]
 mod tests {
     use super::super::strategies::{
-        convolutions, dense_layers, images, max_pools, normalizations, values,
+        convolutions, dense_layers, images, max_pools, mean_pools, normalizations, polynomials,
+        values,
     };
     use super::*;
-    use ndarray::{Array1, Array3, Axis, Ix1, Ix3};
+    use ndarray::{Array1, Array3, Array4, Axis, Ix1, Ix3};
     use proptest::prelude::*;
 
     fn single(shape: Shape, operator: Operator) -> Result<Graph, GraphError> {
@@ -288,6 +335,41 @@ mod tests {
                     let next = found.shape()[axis + 1] * layer.strides[axis] + layer.kernel[axis];
                     prop_assert!(next > size[axis + 1], "a further window would fit");
                 }
+            }
+        }
+
+        #[test]
+        fn mean_pool_is_its_definition((image, shape, layer) in image_and(|_| mean_pools())) {
+            let size = shape.dimensions();
+            let fits = layer.kernel[0] <= size[1] && layer.kernel[1] <= size[2];
+            let graph = single(shape, Operator::MeanPool(layer));
+            prop_assert_eq!(graph.is_ok(), fits);
+            if let Ok(graph) = graph {
+                // The mean is a convolution of each map with equal weights.
+                let weight = 1.0 / (layer.kernel[0] * layer.kernel[1]) as f64;
+                let weights = Array4::from_elem((1, 1, layer.kernel[0], layer.kernel[1]), weight);
+                let mut equal = Convolution::new(weights, Array1::zeros(1));
+                equal.strides = layer.strides;
+                let found = graph.evaluate(&image).unwrap();
+                for (channel, map) in image.outer_iter().enumerate() {
+                    let map = map.insert_axis(Axis(0)).to_owned().into_dimensionality::<Ix3>();
+                    let expected = convolve(&equal, &map.unwrap());
+                    let found = found.index_axis(Axis(0), channel).insert_axis(Axis(0));
+                    prop_assert!(close(&found.to_owned(), &expected));
+                }
+            }
+        }
+
+        #[test]
+        fn polynomial_is_its_definition((image, shape, layer) in image_and(|_| polynomials())) {
+            let found = single(shape, Operator::Polynomial(layer.clone())).unwrap();
+            let found = found.evaluate(&image).unwrap();
+            prop_assert_eq!(found.shape(), image.shape());
+            for (value, x) in found.iter().zip(&image) {
+                let terms = layer.coefficients.iter().enumerate();
+                let terms: Vec<f64> = terms.map(|(power, c)| c * x.powi(power as i32)).collect();
+                let size: f64 = terms.iter().map(|term| term.abs()).sum();
+                prop_assert!((value - terms.iter().sum::<f64>()).abs() <= 1e-13 * (1.0 + size));
             }
         }
 

@@ -12,4 +12,6 @@ pub(crate) mod strategies;
 pub use calibrate::{Calibration, CalibrationError, PoolRange, Range, calibrate};
 pub use graph::{Graph, GraphError, Node, NodeId, Shape};
 pub use onnx::OnnxError;
-pub use operator::{BatchNormalization, Convolution, Dense, MaxPool, Operator};
+pub use operator::{
+    BatchNormalization, Convolution, Dense, MaxPool, MeanPool, Operator, Polynomial,
+};

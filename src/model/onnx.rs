@@ -2,7 +2,8 @@
 //!
 //! `tract-onnx` decodes the protobuf; the nodes are then walked in order and
 //! each becomes a checked node of a [`Graph`]. Weights are FLOAT or DOUBLE
-//! initializers or `Constant` nodes. What cannot be run is refused by name,
+//! initializers or `Constant` nodes. Sums, products and powers of one value become
+//! one [`Polynomial`](super::operator::Polynomial). What cannot be run is refused by name,
 //! never skipped: an ignored attribute would silently be another model.
 
 use std::collections::HashMap;
@@ -17,23 +18,27 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoPr
 use tract_onnx::prelude::Framework;
 
 use super::graph::{Graph, GraphError, NodeId, Shape};
-use super::operator::{BatchNormalization, Convolution, Dense, MaxPool, Operator};
+use super::operator::{BatchNormalization, Convolution, Dense, MaxPool, MeanPool, Operator};
 
 mod error;
 mod layer;
+mod polynomial;
 mod tensor;
 
 pub use error::OnnxError;
 
 use error::label;
 use layer::Layer;
+use polynomial::Term;
 use tensor::Tensor;
 
 /// The largest model file that is read: 256 MiB.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// The ONNX operators that can be imported.
-pub const SUPPORTED_OPERATORS: [&str; 10] = [
+pub const SUPPORTED_OPERATORS: [&str; 15] = [
+    "Add",
+    "AveragePool",
     "BatchNormalization",
     "Constant",
     "Conv",
@@ -42,8 +47,11 @@ pub const SUPPORTED_OPERATORS: [&str; 10] = [
     "Gemm",
     "Identity",
     "MaxPool",
+    "Mul",
+    "Pow",
     "Relu",
     "Reshape",
+    "Sub",
 ];
 
 /// Reads a trained network from an ONNX file.
@@ -114,6 +122,9 @@ struct Importer<'a> {
     constants: HashMap<&'a str, &'a TensorProto>,
     /// The node that computes each named value.
     values: HashMap<&'a str, NodeId>,
+    /// Named values that are a polynomial in a node's value, with no node of their own yet, and
+    /// the name for that node. A value moves from here to `values` once a layer reads it.
+    terms: HashMap<&'a str, (Term, String)>,
     graph: Graph,
 }
 
@@ -131,7 +142,7 @@ impl<'a> Importer<'a> {
         let graph = Graph::new(name.clone(), input_shape(input)?);
         let graph = graph.map_err(|source| OnnxError::Graph { node: name, source })?;
         let values = HashMap::from([(input.name.as_str(), graph.input())]);
-        Ok(Self { proto, constants, values, graph })
+        Ok(Self { proto, constants, values, terms: HashMap::new(), graph })
     }
 
     fn run(mut self) -> Result<Graph, OnnxError> {
@@ -140,17 +151,21 @@ impl<'a> Importer<'a> {
         }
         let outputs: Vec<_> = self.proto.output.iter().collect();
         let name = only(&outputs, "output")?.name.as_str();
-        let output = self
-            .values
-            .get(name)
-            .ok_or_else(|| OnnxError::UnknownValue { node: "output".into(), value: label(name) })?;
-        let set = self.graph.set_output(*output);
+        let output = self.node_of("output", name)?;
+        let set = self.graph.set_output(output);
         set.map_err(|source| OnnxError::Graph { node: label(name), source })?;
         Ok(self.graph)
     }
 
     fn import(&mut self, node: &'a NodeProto) -> Result<(), OnnxError> {
         let layer = Layer::new(node);
+        let arithmetic = matches!(layer.operator(), "Add" | "Sub" | "Mul" | "Pow");
+        if layer.is_standard() && arithmetic {
+            return self.arithmetic(&layer);
+        }
+        if let Some(name) = layer.input(0).filter(|name| self.terms.contains_key(name)) {
+            self.node_of(layer.name(), name)?;
+        }
         let operator = match (layer.is_standard(), layer.operator()) {
             (true, "Constant") => return self.constant_node(&layer),
             (true, "Identity" | "Dropout") => return self.pass_through(&layer),
@@ -158,6 +173,7 @@ impl<'a> Importer<'a> {
             (true, "BatchNormalization") => self.batch_normalization(&layer)?,
             (true, "Relu") => relu(&layer)?,
             (true, "MaxPool") => max_pool(&layer)?,
+            (true, "AveragePool") => mean_pool(&layer)?,
             (true, "Flatten") => self.flatten(&layer)?,
             (true, "Reshape") => self.reshape(&layer)?,
             (true, "Gemm") => self.dense(&layer)?,
@@ -174,7 +190,7 @@ impl<'a> Importer<'a> {
     }
 
     fn name_value(&mut self, name: &'a str, id: NodeId) -> Result<(), OnnxError> {
-        if self.constants.contains_key(name) {
+        if self.constants.contains_key(name) || self.terms.contains_key(name) {
             return Err(OnnxError::DuplicateValue { value: label(name) });
         }
         insert(&mut self.values, name, id)
@@ -209,7 +225,7 @@ impl<'a> Importer<'a> {
         let name = layer.output()?;
         let absent = || layer.unsupported("value", "(left out)", "a tensor");
         let tensor = layer.tensor("value")?.ok_or_else(absent)?;
-        if self.values.contains_key(name) {
+        if self.values.contains_key(name) || self.terms.contains_key(name) {
             return Err(OnnxError::DuplicateValue { value: label(name) });
         }
         insert(&mut self.constants, name, tensor)
@@ -331,8 +347,19 @@ fn relu(layer: &Layer) -> Result<Operator, OnnxError> {
 }
 
 fn max_pool(layer: &Layer) -> Result<Operator, OnnxError> {
-    let known =
-        ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"];
+    let [kernel, strides] = pooling(layer, "storage_order")?;
+    Ok(Operator::MaxPool(MaxPool { kernel, strides }))
+}
+
+/// Without padding, `count_include_pad` changes nothing.
+fn mean_pool(layer: &Layer) -> Result<Operator, OnnxError> {
+    let [kernel, strides] = pooling(layer, "count_include_pad")?;
+    Ok(Operator::MeanPool(MeanPool { kernel, strides }))
+}
+
+/// Window size and step of a pooling, which may have one attribute of its own.
+fn pooling(layer: &Layer, own: &str) -> Result<[[usize; 2]; 2], OnnxError> {
+    let known = ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides", own];
     layer.check(1..=1, &known)?;
     layer.require("ceil_mode", 0, 0)?;
     layer.require_explicit_pads()?;
@@ -343,10 +370,8 @@ fn max_pool(layer: &Layer) -> Result<Operator, OnnxError> {
         return Err(layer.unsupported("dilations", &format!("{found:?}"), "[1, 1]"));
     }
     let absent = || layer.unsupported("kernel_shape", "(left out)", "two positive integers");
-    Ok(Operator::MaxPool(MaxPool {
-        kernel: layer.sizes("kernel_shape")?.ok_or_else(absent)?,
-        strides: layer.sizes("strides")?.unwrap_or([1, 1]),
-    }))
+    let kernel = layer.sizes("kernel_shape")?.ok_or_else(absent)?;
+    Ok([kernel, layer.sizes("strides")?.unwrap_or([1, 1])])
 }
 
 fn unsupported_operator(layer: &Layer) -> OnnxError {

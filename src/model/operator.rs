@@ -77,12 +77,56 @@ pub struct MaxPool {
     pub strides: [usize; 2],
 }
 
-impl MaxPool {
-    fn output_shape(&self, input: Shape) -> Result<Shape, GraphError> {
-        let (channels, height, width) = image_of(input, "MaxPool")?;
-        let height = window_count(height, self.kernel[0], self.strides[0], 1)?;
-        let width = window_count(width, self.kernel[1], self.strides[1], 1)?;
-        Ok(Shape::image(channels, height, width))
+/// The mean of each window, per channel, without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeanPool {
+    /// Window size, `[rows, columns]`.
+    pub kernel: [usize; 2],
+    /// Step between windows, `[rows, columns]`.
+    pub strides: [usize; 2],
+}
+
+/// The shape that a pooling without padding makes.
+fn pooled_shape(
+    input: Shape,
+    operator: &'static str,
+    kernel: [usize; 2],
+    strides: [usize; 2],
+) -> Result<Shape, GraphError> {
+    let (channels, height, width) = image_of(input, operator)?;
+    let height = window_count(height, kernel[0], strides[0], 1)?;
+    let width = window_count(width, kernel[1], strides[1], 1)?;
+    Ok(Shape::image(channels, height, width))
+}
+
+/// A polynomial of each element, `y = c[0] + c[1]·x + c[2]·x² + ...`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Polynomial {
+    /// Coefficients by ascending power of x: at least one, at most [`MAX_DEGREE`] + 1, finite.
+    pub coefficients: Vec<f64>,
+}
+
+/// The highest power of x in a [`Polynomial`].
+pub const MAX_DEGREE: usize = 63;
+
+const MOST_COEFFICIENTS: usize = MAX_DEGREE + 1;
+
+impl Polynomial {
+    /// x².
+    pub fn square() -> Self {
+        Self { coefficients: vec![0.0, 0.0, 1.0] }
+    }
+
+    /// The number of coefficients less one (the highest may be zero).
+    pub fn degree(&self) -> usize {
+        self.coefficients.len().saturating_sub(1)
+    }
+
+    pub(super) fn check(&self) -> Result<(), GraphError> {
+        match self.coefficients.len() {
+            1..=MOST_COEFFICIENTS => Ok(()),
+            found => Err(GraphError::CoefficientCount { found }),
+        }
     }
 }
 
@@ -129,6 +173,10 @@ pub enum Operator {
     Relu,
     /// See [`MaxPool`].
     MaxPool(MaxPool),
+    /// See [`MeanPool`].
+    MeanPool(MeanPool),
+    /// See [`Polynomial`].
+    Polynomial(Polynomial),
     /// C x H x W to a vector, channel by channel, row by row.
     Flatten,
     /// See [`Dense`].
@@ -144,19 +192,27 @@ impl Operator {
             Self::BatchNormalization(_) => "BatchNormalization",
             Self::Relu => "Relu",
             Self::MaxPool(_) => "MaxPool",
+            Self::MeanPool(_) => "MeanPool",
+            Self::Polynomial(_) => "Polynomial",
             Self::Flatten => "Flatten",
             Self::Dense(_) => "Dense",
         }
     }
 
     /// The number of trained values: weights and biases, and scale and shift
-    /// of a batch normalization (its running mean and variance are not trained).
+    /// of a batch normalization (its running mean and variance are not trained,
+    /// nor are the coefficients of a polynomial).
     pub fn parameter_count(&self) -> usize {
         match self {
             Self::Convolution(layer) => layer.weights.len() + layer.bias.len(),
             Self::BatchNormalization(layer) => layer.scale.len() + layer.shift.len(),
             Self::Dense(layer) => layer.weights.len() + layer.bias.len(),
-            Self::Input | Self::Relu | Self::MaxPool(_) | Self::Flatten => 0,
+            Self::Input
+            | Self::Relu
+            | Self::MaxPool(_)
+            | Self::MeanPool(_)
+            | Self::Polynomial(_)
+            | Self::Flatten => 0,
         }
     }
 
@@ -166,7 +222,11 @@ impl Operator {
             Self::Convolution(layer) => layer.output_shape(input),
             Self::BatchNormalization(layer) => layer.output_shape(input),
             Self::Relu => Ok(input),
-            Self::MaxPool(layer) => layer.output_shape(input),
+            Self::MaxPool(MaxPool { kernel, strides })
+            | Self::MeanPool(MeanPool { kernel, strides }) => {
+                pooled_shape(input, self.name(), *kernel, *strides)
+            }
+            Self::Polynomial(layer) => layer.check().map(|()| input),
             Self::Flatten => Ok(Shape::Vector(input.elements())),
             Self::Dense(layer) => layer.output_shape(input),
         }
@@ -182,7 +242,8 @@ impl Operator {
                 layer.scale.iter().all(finite) && layer.shift.iter().all(finite)
             }
             Self::Dense(layer) => layer.weights.iter().all(finite) && layer.bias.iter().all(finite),
-            Self::Input | Self::Relu | Self::MaxPool(_) | Self::Flatten => true,
+            Self::Polynomial(layer) => layer.coefficients.iter().all(finite),
+            Self::Input | Self::Relu | Self::MaxPool(_) | Self::MeanPool(_) | Self::Flatten => true,
         }
     }
 }

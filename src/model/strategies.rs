@@ -5,7 +5,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::graph::Shape;
-use super::operator::{BatchNormalization, Convolution, Dense, MaxPool};
+use super::operator::{
+    BatchNormalization, Convolution, Dense, MAX_DEGREE, MaxPool, MeanPool, Polynomial,
+};
 
 pub(crate) fn images() -> impl Strategy<Value = Shape> {
     (1_usize..4, 1_usize..10, 1_usize..10).prop_map(|(c, h, w)| Shape::image(c, h, w))
@@ -58,4 +60,12 @@ pub(crate) fn dense_layers(inputs: usize) -> impl Strategy<Value = Dense> {
 pub(crate) fn max_pools() -> impl Strategy<Value = MaxPool> {
     let sizes = ([1_usize..4, 1_usize..4], [1_usize..4, 1_usize..4]);
     sizes.prop_map(|(kernel, strides)| MaxPool { kernel, strides })
+}
+
+pub(crate) fn mean_pools() -> impl Strategy<Value = MeanPool> {
+    max_pools().prop_map(|MaxPool { kernel, strides }| MeanPool { kernel, strides })
+}
+
+pub(crate) fn polynomials() -> impl Strategy<Value = Polynomial> {
+    vec(-2.0..2.0_f64, 1..=MAX_DEGREE + 1).prop_map(|coefficients| Polynomial { coefficients })
 }

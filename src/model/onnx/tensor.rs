@@ -48,6 +48,16 @@ impl Tensor<i64> {
     }
 }
 
+impl Tensor<f64> {
+    /// The one value of a FLOAT, DOUBLE or INT64 tensor.
+    pub(super) fn number(proto: &TensorProto) -> Result<f64, OnnxError> {
+        match DataType::try_from(proto.data_type) {
+            Ok(DataType::Int64) => Tensor::integer(proto)?.single().map(|value| value as f64),
+            _ => Tensor::real(proto)?.single(),
+        }
+    }
+}
+
 impl<T: Copy> Tensor<T> {
     fn checked(proto: &TensorProto, values: Vec<T>) -> Result<Self, OnnxError> {
         if proto.data_location == Some(DataLocation::External as i32) {
@@ -65,6 +75,15 @@ impl<T: Copy> Tensor<T> {
 
     pub(super) fn values(&self) -> &[T] {
         &self.values
+    }
+
+    /// The only value. More than two dimensions could turn a vector that it is added to into a
+    /// value of more dimensions.
+    fn single(&self) -> Result<T, OnnxError> {
+        match *self.values {
+            [value] if self.dimensions.len() <= 2 => Ok(value),
+            _ => Err(self.wrong_rank("a single number is needed, the same for every element")),
+        }
     }
 
     /// As a vector; dimensions of length 1 around it do not count.

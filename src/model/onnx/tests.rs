@@ -21,6 +21,8 @@ use crate::model::strategies::{
     convolutions, dense_layers, images, max_pools, normalizations, values,
 };
 
+mod polynomial;
+
 fn ints(name: &str, values: &[usize]) -> AttributeProto {
     AttributeProto {
         name: name.into(),
@@ -664,9 +666,9 @@ fn lenet5_agrees_with_tract() {
     assert_eq!(normalizations.count(), 0);
 }
 
-/// The share of images that the compiled graph of the shipped model gets right.
-fn lenet5_accuracy(data: &LabelledImages) -> f64 {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/lenet5.onnx");
+/// The share of images that the compiled graph of a shipped model gets right.
+fn accuracy(model: &str, data: &LabelledImages) -> f64 {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
     let folded = fold_batch_normalization(&import(path).unwrap()).unwrap();
     let graph = relu_behind_max_pool(&folded).unwrap();
     let images = data.padded(32).unwrap();
@@ -685,13 +687,13 @@ fn lenet5_reads_mnist() {
         eprintln!("SKIPPED lenet5_reads_mnist: BELLEROPHON_DATA is not set");
         return;
     };
-    let accuracy = lenet5_accuracy(&LabelledImages::load(folder, Split::Test).unwrap());
+    let accuracy = accuracy("lenet5.onnx", &LabelledImages::load(folder, Split::Test).unwrap());
     assert!(accuracy >= 0.99, "accuracy {accuracy}");
 }
 
 #[test]
 fn lenet5_reads_the_shipped_digits() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits");
-    let accuracy = lenet5_accuracy(&LabelledImages::load(folder, Split::Digits).unwrap());
+    let accuracy = accuracy("lenet5.onnx", &LabelledImages::load(folder, Split::Digits).unwrap());
     assert!(accuracy >= 0.95, "accuracy {accuracy}");
 }
