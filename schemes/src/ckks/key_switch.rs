@@ -10,12 +10,10 @@ use super::parameters::SIGMA;
 use super::{CkksError, Parameters};
 use crate::key_id::KeyId;
 use crate::math::ntt::ROWS_AT_ONCE;
-use crate::math::poly::Values;
 use crate::math::rns::{self, Lifted};
 use crate::math::sampling::{self, Seed};
-use crate::math::{Ntt, Poly, Ring, RnsPoly};
+use crate::math::{Buffer, Ntt, Poly, Ring, RnsPoly};
 use crate::wire::{Conformant, PackedWords};
-use aligned_vec::avec;
 use rand::CryptoRng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -138,8 +136,8 @@ impl Extended {
 #[derive(Debug, Clone)]
 pub(super) struct Decomposition {
     level: usize,
-    /// For each limb, the digits one after the other.
-    limbs: Vec<Values>,
+    /// For each limb, its digits.
+    limbs: Vec<Vec<Buffer>>,
 }
 
 /// A polynomial on its way to its digits.
@@ -163,23 +161,22 @@ impl<'a> Digits<'a> {
         Self { parameters, poly, rings: parameters.extended_rings(level), ranges, lifted }
     }
 
-    /// All digits modulo one prime, one after the other, in the transformed domain.
-    fn limb(&self, index: usize) -> Values {
+    /// All digits modulo one prime, in the transformed domain.
+    fn limb(&self, index: usize) -> Vec<Buffer> {
         let (ring, level) = (&self.rings[index], self.poly.limbs().len() - 1);
-        let n = ring.dimension();
         let place =
             if index <= level { index } else { self.parameters.max_level() + index - level };
-        let mut rows: Values = avec![0; n * self.ranges.len()];
-        for ((row, range), lifted) in rows.chunks_exact_mut(n).zip(&self.ranges).zip(&self.lifted) {
+        let digits = self.ranges.iter().zip(&self.lifted).map(|(range, lifted)| {
             if range.contains(&index) {
-                row.copy_from_slice(self.poly.limbs()[index].values());
-            } else {
-                let conversion = self.parameters.digit_conversion(*range.end());
-                conversion.convert(lifted, place, ring, row);
-                ring.forward(row);
+                return Buffer::copy_of(self.poly.limbs()[index].values());
             }
-        }
-        rows
+            let mut row = Buffer::stale(ring.dimension());
+            let conversion = self.parameters.digit_conversion(*range.end());
+            conversion.convert(lifted, place, ring, &mut row);
+            ring.forward(&mut row);
+            row
+        });
+        digits.collect()
     }
 }
 
@@ -249,10 +246,9 @@ impl SwitchingKey {
         collect(limbs.collect())
     }
 
-    fn limb(&self, ring: &Ring, index: usize, level: usize, digits: &[u64]) -> [Poly<Ntt>; 2] {
+    fn limb(&self, ring: &Ring, index: usize, level: usize, digits: &[Buffer]) -> [Poly<Ntt>; 2] {
         let place = if index <= level { index } else { self.level + index - level };
-        let n = ring.dimension();
-        let rows: Vec<&[u64]> = digits.chunks_exact(n).collect();
+        let rows: Vec<&[u64]> = digits.iter().map(|digit| &digit[..]).collect();
         let keys: Vec<[&[u64]; 2]> = self
             .rows
             .iter()
@@ -268,7 +264,7 @@ pub(super) fn sum_of_products(
     left: &[&[u64]],
     right: &[[&[u64]; 2]],
 ) -> [Poly<Ntt>; 2] {
-    let mut sums = [Poly::zero(ring), Poly::zero(ring)];
+    let mut sums = [Poly::stale(ring), Poly::stale(ring)];
     let chunks = left.chunks(ROWS_AT_ONCE).zip(right.chunks(ROWS_AT_ONCE));
     for (index, (left, right)) in chunks.enumerate() {
         let [sum0, sum1] = &mut sums;

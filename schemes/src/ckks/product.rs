@@ -47,7 +47,7 @@ impl Evaluator {
             let [a, b] =
                 [left, right].map(|c| [&c.c0, &c.c1].map(|part| part.limbs()[index].values()));
             let ring = left.c0.limbs()[index].ring();
-            let mut parts = [Poly::zero(ring), Poly::zero(ring), Poly::zero(ring)];
+            let mut parts = [Poly::stale(ring), Poly::stale(ring), Poly::stale(ring)];
             ring.multiply(parts[0].values_mut(), a[0], b[0]);
             ring.cross(parts[1].values_mut(), a, b);
             ring.multiply(parts[2].values_mut(), a[1], b[1]);

@@ -1,6 +1,7 @@
 //! Arithmetic in `Z_q[X]/(X^N + 1)`: moduli, transforms, polynomials and samplers.
 
 pub mod approximation;
+mod buffer;
 pub mod error;
 pub mod fft;
 pub mod modulus;
@@ -10,6 +11,7 @@ pub mod primes;
 pub mod rns;
 pub mod sampling;
 
+pub(crate) use buffer::Buffer;
 pub use error::MathError;
 pub use modulus::Modulus;
 pub use ntt::Ring;

@@ -4,13 +4,9 @@
 //! bit-reversed order ([`Ntt`]), reduced modulo `q` in both.
 
 use super::modulus::Halvings;
-use super::{MathError, Modulus, Ring};
-use aligned_vec::{AVec, avec};
+use super::{Buffer, MathError, Modulus, Ring};
 use std::marker::PhantomData;
 use zeroize::Zeroize;
-
-/// Values at the start of a cache line, where vector loads are fastest.
-pub(crate) type Values = AVec<u64>;
 
 /// The coefficient domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +19,12 @@ pub enum Ntt {}
 #[derive(Debug, Clone, PartialEq)]
 pub struct Poly<D> {
     ring: Ring,
-    data: Values,
+    data: Buffer,
     domain: PhantomData<D>,
 }
 
 impl<D> Poly<D> {
-    fn from_reduced(ring: &Ring, data: Values) -> Self {
+    fn from_reduced(ring: &Ring, data: Buffer) -> Self {
         debug_assert_eq!(data.len(), ring.dimension());
         Self { ring: ring.clone(), data, domain: PhantomData }
     }
@@ -36,7 +32,12 @@ impl<D> Poly<D> {
     /// The zero polynomial.
     #[must_use]
     pub fn zero(ring: &Ring) -> Self {
-        Self::from_reduced(ring, avec![0; ring.dimension()])
+        Self::from_reduced(ring, Buffer::zeroed(ring.dimension()))
+    }
+
+    /// A polynomial with arbitrary values, for results that are written in full.
+    pub(crate) fn stale(ring: &Ring) -> Self {
+        Self::from_reduced(ring, Buffer::stale(ring.dimension()))
     }
 
     /// A polynomial from `N` reduced values.
@@ -295,7 +296,7 @@ impl Poly<Ntt> {
     /// The values at these indices, all below `N`.
     #[must_use]
     pub(crate) fn permuted(&self, permutation: &[u32]) -> Self {
-        let mut image = Self::zero(&self.ring);
+        let mut image = Self::stale(&self.ring);
         for (value, &index) in image.data.iter_mut().zip(permutation) {
             *value = self.data[index as usize];
         }
@@ -316,7 +317,7 @@ impl Poly<Ntt> {
 
 impl<D> Zeroize for Poly<D> {
     fn zeroize(&mut self) {
-        self.data.as_mut_slice().zeroize();
+        self.data.zeroize();
     }
 }
 

@@ -2,9 +2,7 @@
 //! small residues from one basis of primes to another.
 
 use super::ntt::Factor;
-use super::poly::Values;
-use super::{Coeff, MathError, Ntt, Poly, Ring};
-use aligned_vec::avec;
+use super::{Buffer, Coeff, MathError, Ntt, Poly, Ring};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
@@ -183,7 +181,7 @@ pub(crate) fn permutation(element: usize, dimension: usize) -> Result<Vec<u32>, 
 #[derive(Debug, Clone)]
 pub(crate) struct Lifted {
     /// The `y_i`, each below `q_i`, then `v`.
-    words: Vec<Values>,
+    words: Vec<Buffer>,
 }
 
 /// Converts centred residues modulo `Q = q_1 ... q_k` to other primes, exactly: Halevi, Polyakov and
@@ -226,30 +224,32 @@ impl BasisConversion {
     /// Lifts the polynomial whose limbs, in the order of the sources, are these.
     pub(crate) fn lift(&self, limbs: &[&Poly<Ntt>]) -> Lifted {
         let inverse = |((limb, ring), &factor): ((&&Poly<Ntt>, &Ring), &Factor)| {
-            let mut words = Values::from_slice(aligned_vec::CACHELINE_ALIGN, limb.values());
+            let mut words = Buffer::copy_of(limb.values());
             ring.inverse_unscaled(&mut words);
             ring.scale(&mut words, factor);
             words
         };
         let sources = limbs.par_iter().zip(&self.sources).zip(&self.inverses);
-        let mut words: Vec<Values> = sources.map(inverse).collect();
+        let mut words: Vec<Buffer> = sources.map(inverse).collect();
         words.push(self.quotients(&words));
         Lifted { words }
     }
 
     /// `v = round(sum_i y_i / q_i)`.
-    fn quotients(&self, words: &[Values]) -> Values {
-        let n = words.first().map_or(0, |words| words.len());
-        let mut sums = vec![0.5f64; n];
-        for (words, ring) in words.iter().zip(&self.sources) {
-            let reciprocal = 1.0 / ring.modulus().value() as f64;
-            for (sum, &word) in sums.iter_mut().zip(words.iter()) {
-                *sum += word as f64 * reciprocal;
+    fn quotients(&self, words: &[Buffer]) -> Buffer {
+        const CHUNK: usize = 256;
+        let mut quotients = Buffer::stale(words.first().map_or(0, |words| words.len()));
+        for (chunk, quotients) in quotients.chunks_mut(CHUNK).enumerate() {
+            let mut sums = [0.5f64; CHUNK];
+            for (words, ring) in words.iter().zip(&self.sources) {
+                let reciprocal = 1.0 / ring.modulus().value() as f64;
+                for (sum, &word) in sums.iter_mut().zip(&words[chunk * CHUNK..]) {
+                    *sum += word as f64 * reciprocal;
+                }
             }
-        }
-        let mut quotients = avec![0; n];
-        for (quotient, &sum) in quotients.iter_mut().zip(&sums) {
-            *quotient = sum as u64;
+            for (quotient, &sum) in quotients.iter_mut().zip(&sums) {
+                *quotient = sum as u64;
+            }
         }
         quotients
     }
@@ -295,7 +295,7 @@ impl Division {
         let lifted = self.conversion.lift(dropped);
         let limbs = kept.into_par_iter().enumerate().map(|(index, mut limb)| {
             let ring = limb.ring().clone();
-            let mut remainder: Values = avec![0; ring.dimension()];
+            let mut remainder = Buffer::stale(ring.dimension());
             self.conversion.convert(&lifted, index, &ring, &mut remainder);
             ring.forward(&mut remainder);
             ring.sub_scale(limb.values_mut(), &remainder, self.inverses[index]);

@@ -4,12 +4,10 @@ use super::ciphertext::{check_words, pack, unpack};
 use super::{Ciphertext, Gadget, Packing, Parameters, RlweError, SecretKey};
 use crate::key_id::KeyId;
 use crate::math::ntt::ROWS_AT_ONCE;
-use crate::math::poly::Values;
 use crate::math::sampling::{self, Seed};
-use crate::math::{Coeff, MathError, Ntt, Poly, Ring};
+use crate::math::{Buffer, Coeff, MathError, Ntt, Poly, Ring};
 use crate::security::LweInstance;
 use crate::wire::{Conformant, PackedWords};
-use aligned_vec::avec;
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -131,18 +129,18 @@ impl Conformant<Parameters> for SeededSwitchingKey {
 #[derive(Debug, Clone)]
 pub struct Workspace {
     /// First the polynomial to be switched, then its digits.
-    digits: Values,
+    digits: Buffer,
     /// Rows of digits as residues, then their transforms, one after the other.
-    rows: Values,
+    rows: Buffer,
     /// What is added to `c0` and `c1`.
-    sums: [Values; 2],
+    sums: [Buffer; 2],
 }
 
 impl Workspace {
     /// Buffers for `ring`.
     #[must_use]
     pub fn new(ring: &Ring) -> Self {
-        let buffer = |polys: usize| avec![0; polys * ring.dimension()];
+        let buffer = |polys: usize| Buffer::zeroed(polys * ring.dimension());
         Self { digits: buffer(1), rows: buffer(ROWS_AT_ONCE), sums: [buffer(1), buffer(1)] }
     }
 

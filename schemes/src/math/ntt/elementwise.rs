@@ -169,9 +169,8 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::math::poly::Values;
+    use crate::math::Buffer;
     use crate::math::primes::largest_ntt_prime;
-    use aligned_vec::avec;
     use proptest::prelude::*;
 
     /// With the kernels for `q < 2^50` and without, as the processor, `q` and the dimension decide.
@@ -201,7 +200,7 @@ mod tests {
             };
             let mut found = [poly(), poly()];
             let mut expected = found.clone();
-            let mut sums: [Values; 2] = [avec![7; n], avec![7; n]];
+            let mut sums = [Buffer::stale(n), Buffer::stale(n)];
             let mut plain = [vec![0; n], vec![0; n]];
             for (index, rows) in chunks.into_iter().enumerate() {
                 let left = (0..rows).flat_map(|_| poly()).collect::<Vec<u64>>();
