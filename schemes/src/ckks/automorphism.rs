@@ -1,7 +1,7 @@
 //! Rotations and conjugation.
 
-use super::key_switch::{Decomposition, Extended};
-use super::{Ciphertext, CkksError, EvaluationKeys, Evaluator, GaloisKey};
+use super::key_switch::{self, Extended};
+use super::{Ciphertext, CkksError, EvaluationKeys, Evaluator, GaloisKey, SwitchingKey};
 use crate::packing::{Packing, Slots};
 
 impl Evaluator {
@@ -64,18 +64,25 @@ impl Evaluator {
         steps: &[i64],
         keys: &EvaluationKeys,
     ) -> Result<Vec<Ciphertext<Slots>>, CkksError> {
-        let digits = Decomposition::new(&self.parameters, &ciphertext.c1);
-        let rotate = |&steps: &i64| {
-            let element = self.parameters.rotation_element(steps);
-            if element == 1 {
-                return Ok(ciphertext.clone());
-            }
-            let galois = keys.galois(element, ciphertext.level())?;
+        let level = ciphertext.level();
+        let elements = steps.iter().map(|&steps| self.parameters.rotation_element(steps));
+        let galois = elements.filter(|&element| element != 1).map(|element| {
+            let galois = keys.galois(element, level)?;
             galois.key.key().check(ciphertext.key)?;
-            let parts = galois.key.product_of_digits(&self.parameters, &digits)?;
-            self.finish_automorphism(ciphertext, galois, parts)
+            Ok(galois)
+        });
+        let galois: Vec<&GaloisKey> = galois.collect::<Result<_, CkksError>>()?;
+        let switching: Vec<&SwitchingKey> = galois.iter().map(|galois| &galois.key).collect();
+        let parts = key_switch::products(&self.parameters, &ciphertext.c1, &switching)?;
+        let mut images = galois
+            .into_iter()
+            .zip(parts)
+            .map(|(galois, parts)| self.finish_automorphism(ciphertext, galois, parts));
+        let image = |&steps: &i64| {
+            let rotates = self.parameters.rotation_element(steps) != 1;
+            rotates.then(|| images.next()).flatten().unwrap_or_else(|| Ok(ciphertext.clone()))
         };
-        steps.iter().map(rotate).collect()
+        steps.iter().map(image).collect()
     }
 
     fn finish_automorphism<P: Packing>(

@@ -1,6 +1,7 @@
 //! Encryption with the secret key (seeded) and with the public key.
 
 use super::ciphertext::uniform;
+use super::key_switch::Extended;
 use super::parameters::SIGMA;
 use super::{Ciphertext, CkksError, Parameters, Plaintext, PublicKey, SecretKey, SeededCiphertext};
 use crate::math::sampling::{self, Seed};
@@ -42,7 +43,8 @@ impl Encryptor {
         Ok(SeededCiphertext::new(&body, seed, plaintext.scale.clone(), key.id()))
     }
 
-    /// `(p0 u + e0 + m, p1 u + e1)` with a ternary `u`; noise [`super::noise::fresh_public`].
+    /// `((p0 u + e0) / P + m, (p1 u + e1) / P)` with a ternary `u`; noise
+    /// [`super::noise::fresh_public`].
     ///
     /// # Errors
     /// [`CkksError::Math`] where plaintext, key and parameters do not belong together.
@@ -52,13 +54,16 @@ impl Encryptor {
         key: &PublicKey,
         rng: &mut impl CryptoRng,
     ) -> Result<Ciphertext<P>, CkksError> {
-        let rings = self.rings(plaintext)?;
+        let level = plaintext.level();
+        self.parameters.check_level("encryption", level)?;
+        let rings = self.parameters.extended_rings(level);
         let ephemeral = sampling::ternary(self.parameters.dimension(), rng);
-        let ephemeral = RnsPoly::from_signed(rings, &ephemeral)?.into_ntt();
-        let mut parts = [self.noise(rings, rng)?, self.noise(rings, rng)?];
+        let ephemeral = RnsPoly::from_signed(&rings, &ephemeral)?.into_ntt();
+        let mut parts = [self.noise(&rings, rng)?, self.noise(&rings, rng)?];
         for (part, public) in parts.iter_mut().zip([&key.p0, &key.p1]) {
-            part.add_product(public, &ephemeral)?;
+            part.add_product(&self.parameters.at_level(public, level)?, &ephemeral)?;
         }
+        let mut parts = parts.map(|part| Extended(part).divide(&self.parameters));
         parts[0].add_assign(&plaintext.poly)?;
         Ok(Ciphertext::new(parts, plaintext.scale.clone(), key.key))
     }

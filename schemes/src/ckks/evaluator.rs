@@ -1,7 +1,7 @@
 //! Arithmetic on ciphertexts.
 //!
-//! Each operation exists in place (`..._assign`); the allocating form copies its left operand and
-//! does the same. Levels and scales of operands must be equal; nothing is dropped, rescaled or
+//! Operations exist in place (`..._assign`) and with a new result; where both do the same work, the
+//! second copies its left operand and calls the first. Levels and scales of operands must be equal; nothing is dropped, rescaled or
 //! relinearized behind the caller's back.
 
 use super::{Ciphertext, CkksError, Parameters, Plaintext, Scale};
@@ -64,10 +64,19 @@ impl Evaluator {
         Ok(left.c1.add_assign(&right.c1)?)
     }
 
-    on_a_copy!(
-        /// `left + right`.
-        add, add_assign, &Ciphertext<P>
-    );
+    /// `left + right`, in one pass: as [`Evaluator::add_assign`].
+    ///
+    /// # Errors
+    /// As the form in place.
+    pub fn add<P: Packing>(
+        &self,
+        left: &Ciphertext<P>,
+        right: &Ciphertext<P>,
+    ) -> Result<Ciphertext<P>, CkksError> {
+        check_sum(left, right)?;
+        let parts = [left.c0.plus(&right.c0)?, left.c1.plus(&right.c1)?];
+        Ok(Ciphertext::new(parts, left.scale.clone(), left.key))
+    }
 
     /// `left -= right`: same level and scale; the variances of the noise add.
     ///
@@ -83,10 +92,19 @@ impl Evaluator {
         Ok(left.c1.sub_assign(&right.c1)?)
     }
 
-    on_a_copy!(
-        /// `left - right`.
-        sub, sub_assign, &Ciphertext<P>
-    );
+    /// `left - right`, in one pass: as [`Evaluator::sub_assign`].
+    ///
+    /// # Errors
+    /// As the form in place.
+    pub fn sub<P: Packing>(
+        &self,
+        left: &Ciphertext<P>,
+        right: &Ciphertext<P>,
+    ) -> Result<Ciphertext<P>, CkksError> {
+        check_sum(left, right)?;
+        let parts = [left.c0.minus(&right.c0)?, left.c1.minus(&right.c1)?];
+        Ok(Ciphertext::new(parts, left.scale.clone(), left.key))
+    }
 
     /// `ciphertext = -ciphertext`.
     pub fn negate_assign<P: Packing>(&self, ciphertext: &mut Ciphertext<P>) {
@@ -148,10 +166,21 @@ impl Evaluator {
         Ok(())
     }
 
-    on_a_copy!(
-        /// `ciphertext * plaintext`.
-        mul_plain, mul_plain_assign, &Plaintext<P>
-    );
+    /// `ciphertext * plaintext`, in one pass: as [`Evaluator::mul_plain_assign`].
+    ///
+    /// # Errors
+    /// As the form in place.
+    pub fn mul_plain<P: Packing>(
+        &self,
+        ciphertext: &Ciphertext<P>,
+        plaintext: &Plaintext<P>,
+    ) -> Result<Ciphertext<P>, CkksError> {
+        check_levels(ciphertext.level(), plaintext.level())?;
+        let poly = &plaintext.poly;
+        let parts = [ciphertext.c0.times(poly)?, ciphertext.c1.times(poly)?];
+        let scale = ciphertext.scale.times(&plaintext.scale);
+        Ok(Ciphertext::new(parts, scale, ciphertext.key))
+    }
 
     /// `ciphertext += value` in every slot, rounded at the ciphertext's scale.
     ///

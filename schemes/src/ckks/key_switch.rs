@@ -131,16 +131,7 @@ impl Extended {
     }
 }
 
-/// The digits of a polynomial, modulo all primes of its level and the special ones: what several
-/// key switches of one polynomial have in common.
-#[derive(Debug, Clone)]
-pub(super) struct Decomposition {
-    level: usize,
-    /// For each limb, its digits.
-    limbs: Vec<Vec<Buffer>>,
-}
-
-/// A polynomial on its way to its digits.
+/// The digits of a polynomial.
 struct Digits<'a> {
     parameters: &'a Parameters,
     poly: &'a RnsPoly<Ntt>,
@@ -180,15 +171,6 @@ impl<'a> Digits<'a> {
     }
 }
 
-impl Decomposition {
-    /// Cuts a polynomial into digits.
-    pub(super) fn new(parameters: &Parameters, poly: &RnsPoly<Ntt>) -> Self {
-        let digits = Digits::new(parameters, poly);
-        let limbs = (0..digits.rings.len()).into_par_iter().map(|index| digits.limb(index));
-        Self { level: poly.limbs().len() - 1, limbs: limbs.collect() }
-    }
-}
-
 /// Turns products with one secret into products with another: rows `(b, a)`, for each digit, with
 /// `b + a t = P g_r s + e`.
 #[derive(Debug, Clone)]
@@ -225,25 +207,8 @@ impl SwitchingKey {
         parameters: &Parameters,
         poly: &RnsPoly<Ntt>,
     ) -> Result<[Extended; 2], CkksError> {
-        let digits = Digits::new(parameters, poly);
-        let level = poly.limbs().len() - 1;
-        let limbs = (0..digits.rings.len())
-            .into_par_iter()
-            .map(|index| self.limb(&digits.rings[index], index, level, &digits.limb(index)));
-        collect(limbs.collect())
-    }
-
-    /// As [`SwitchingKey::product`], of a polynomial whose digits are at hand.
-    pub(super) fn product_of_digits(
-        &self,
-        parameters: &Parameters,
-        digits: &Decomposition,
-    ) -> Result<[Extended; 2], CkksError> {
-        let rings = parameters.extended_rings(digits.level);
-        let limbs = rings.par_iter().enumerate();
-        let limbs =
-            limbs.map(|(index, ring)| self.limb(ring, index, digits.level, &digits.limbs[index]));
-        collect(limbs.collect())
+        let mut products = products(parameters, poly, &[self])?;
+        products.pop().ok_or(CkksError::MissingRelinearizationKey { level: self.level })
     }
 
     fn limb(&self, ring: &Ring, index: usize, level: usize, digits: &[Buffer]) -> [Poly<Ntt>; 2] {
@@ -274,9 +239,32 @@ pub(super) fn sum_of_products(
     sums
 }
 
-fn collect(limbs: Vec<[Poly<Ntt>; 2]>) -> Result<[Extended; 2], CkksError> {
-    let (first, second) = limbs.into_iter().map(|[first, second]| (first, second)).unzip();
-    Ok([Extended(RnsPoly::from_limbs(first)?), Extended(RnsPoly::from_limbs(second)?)])
+/// [`SwitchingKey::product`] by each of these keys, with one decomposition into digits for all
+/// (*hoisting*: Halevi and Shoup, ePrint 2018/244).
+pub(super) fn products(
+    parameters: &Parameters,
+    poly: &RnsPoly<Ntt>,
+    keys: &[&SwitchingKey],
+) -> Result<Vec<[Extended; 2]>, CkksError> {
+    let digits = Digits::new(parameters, poly);
+    let level = poly.limbs().len() - 1;
+    // the digits modulo one prime stay in the cache for all keys
+    let limbs = digits.rings.par_iter().enumerate().map(|(index, ring)| {
+        let digits = digits.limb(index);
+        keys.iter().map(|key| key.limb(ring, index, level, &digits)).collect()
+    });
+    let limbs: Vec<Vec<[Poly<Ntt>; 2]>> = limbs.collect();
+    let mut parts = vec![[Vec::new(), Vec::new()]; keys.len()];
+    for limb in limbs {
+        for ([first, second], [a, b]) in parts.iter_mut().zip(limb) {
+            first.push(a);
+            second.push(b);
+        }
+    }
+    let extended = |[first, second]: [Vec<Poly<Ntt>>; 2]| {
+        Ok([Extended(RnsPoly::from_limbs(first)?), Extended(RnsPoly::from_limbs(second)?)])
+    };
+    parts.into_iter().map(extended).collect()
 }
 
 /// Brings products of three parts back to two: it switches from `s^2`.

@@ -74,7 +74,8 @@ pub struct SeededPublicKey {
 }
 
 impl SeededPublicKey {
-    /// An encryption of zero under the secret: `p0 + p1 s = e`.
+    /// An encryption of zero under the secret, `p0 + p1 s = e`, modulo all primes: encryption divides
+    /// by the special ones, and its noise with them.
     ///
     /// # Errors
     /// [`CkksError::Math`] where the secret is of other parameters.
@@ -84,10 +85,11 @@ impl SeededPublicKey {
         rng: &mut impl CryptoRng,
     ) -> Result<Self, CkksError> {
         let seed = Seed::random(rng);
-        let mut product = RnsPoly::zero(parameters.rings());
-        product.add_product(&uniform(parameters.rings(), &mut seed.expand())?, &secret.ntt)?;
+        let rings = parameters.extended_rings(parameters.max_level());
+        let mut product = uniform(&rings, &mut seed.expand())?;
+        product.mul_assign(&secret.ntt)?;
         let noise = sampling::gaussian_integers(parameters.dimension(), SIGMA, rng);
-        let mut p0 = RnsPoly::from_signed(parameters.rings(), &noise)?.into_ntt();
+        let mut p0 = RnsPoly::from_signed(&rings, &noise)?.into_ntt();
         p0.sub_assign(&product)?;
         Ok(Self { p0: pack(&p0), seed, key: secret.id })
     }
@@ -97,8 +99,9 @@ impl SeededPublicKey {
     /// # Errors
     /// [`CkksError::Math`] or [`CkksError::ResidueWidth`] where the key is of other parameters.
     pub fn expand(&self, parameters: &Parameters) -> Result<PublicKey, CkksError> {
-        let p1 = uniform(parameters.rings(), &mut self.seed.expand())?;
-        let p0 = unpack(&self.p0, parameters.rings())?;
+        let rings = parameters.extended_rings(parameters.max_level());
+        let p1 = uniform(&rings, &mut self.seed.expand())?;
+        let p0 = unpack(&self.p0, &rings)?;
         p0.check_limbs(&p1)?;
         Ok(PublicKey { p0, p1, key: self.key })
     }
@@ -111,7 +114,7 @@ impl Wire for SeededPublicKey {
 
 impl Conformant<Parameters> for SeededPublicKey {
     fn conforms(&self, parameters: &Parameters) -> Result<(), String> {
-        check_words(&self.p0, parameters.rings())
+        check_words(&self.p0, &parameters.extended_rings(parameters.max_level()))
     }
 }
 

@@ -6,10 +6,11 @@
 //! giant step has summed its products, and these until the end.
 
 use super::evaluator::check_levels;
-use super::key_switch::{Decomposition, Extended, sum_of_products};
+use super::key_switch::{self, Extended, sum_of_products};
 use super::noise::{self, GiantStepNorms};
 use super::{
-    Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters, Scale,
+    Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, GaloisKey, KeyRequirements,
+    Parameters, Scale, SwitchingKey,
 };
 use crate::math::{Ntt, Poly, RnsPoly};
 use crate::packing::Slots;
@@ -309,21 +310,28 @@ fn baby_steps(
     keys: &EvaluationKeys,
 ) -> Result<BTreeMap<usize, [Extended; 2]>, CkksError> {
     let parameters = &evaluator.parameters;
-    let digits = Decomposition::new(parameters, &input.c1);
-    let image = |&baby: &usize| {
-        if baby == 0 {
-            let mut image = [(); 2].map(|()| Extended::zero(parameters, input.level()));
-            image[0].add_lifted(parameters, &input.c0)?;
-            image[1].add_lifted(parameters, &input.c1)?;
-            return Ok((baby, image));
-        }
+    let rotations: Vec<usize> = babies.iter().copied().filter(|&baby| baby != 0).collect();
+    let galois = rotations.iter().map(|&baby| {
         let galois = keys.galois(parameters.rotation_element(baby as i64), input.level())?;
         galois.key.key().check(input.key)?;
-        let mut image = galois.key.product_of_digits(parameters, &digits)?;
+        Ok(galois)
+    });
+    let galois: Vec<&GaloisKey> = galois.collect::<Result<_, CkksError>>()?;
+    let switching: Vec<&SwitchingKey> = galois.iter().map(|galois| &galois.key).collect();
+    let products = key_switch::products(parameters, &input.c1, &switching)?;
+    let image = |((baby, galois), mut image): ((usize, &GaloisKey), [Extended; 2])| {
         image[0].add_lifted(parameters, &input.c0)?;
         Ok((baby, image.map(|part| Extended(part.0.permuted(&galois.permutation)))))
     };
-    babies.par_iter().map(image).collect()
+    let images = rotations.into_par_iter().zip(galois).zip(products).map(image);
+    let mut images: BTreeMap<usize, [Extended; 2]> = images.collect::<Result<_, CkksError>>()?;
+    if babies.contains(&0) {
+        let mut image = [(); 2].map(|()| Extended::zero(parameters, input.level()));
+        image[0].add_lifted(parameters, &input.c0)?;
+        image[1].add_lifted(parameters, &input.c1)?;
+        images.insert(0, image);
+    }
+    Ok(images)
 }
 
 /// The products of one giant step, summed.

@@ -33,10 +33,12 @@ pub fn fresh_secret() -> f64 {
     FRESH
 }
 
-/// Encryption with the public key: `e u + e0 + e1 s`, hence `sigma^2 (2 N E[s^2] + 1)`.
+/// Encryption with the public key: `e u + e0 + e1 s`, hence `sigma^2 (2 N E[s^2] + 1)`, over `P^2`,
+/// and rounding.
 #[must_use]
 pub fn fresh_public(parameters: &Parameters) -> f64 {
-    FRESH * (2.0 * parameters.dimension() as f64 * SECRET + 1.0)
+    let noise = FRESH * (2.0 * parameters.dimension() as f64 * SECRET + 1.0);
+    noise * (-2.0 * parameters.log2_special()).exp2() + rounding(parameters)
 }
 
 /// The product with a plaintext of this power: `variance N power`, for a plaintext that is exact. What

@@ -117,7 +117,9 @@ impl Scale {
             (power as i64 * exponent, rest.ln_1p() * exponent as f64)
         });
         let (twos, logarithm) = parts.fold((0, 0.0), |(a, b), (x, y)| (a + x, b + y));
-        logarithm.exp() * (twos as f64).exp2()
+        // in two steps, as 2^1024 times a number below 1 is still finite
+        let half = twos.div_euclid(2);
+        logarithm.exp() * (half as f64).exp2() * ((twos - half) as f64).exp2()
     }
 
     /// `log2` of the scale.

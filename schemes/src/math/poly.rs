@@ -106,6 +106,38 @@ impl<D> Poly<D> {
         self.combine(other, Modulus::sub)
     }
 
+    /// `self + other`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`].
+    pub fn plus(&self, other: &Self) -> Result<Self, MathError> {
+        self.combined(other, Modulus::add)
+    }
+
+    /// `self - other`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`].
+    pub fn minus(&self, other: &Self) -> Result<Self, MathError> {
+        self.combined(other, Modulus::sub)
+    }
+
+    /// One pass through memory where a copy and [`Poly::combine`] are two.
+    fn combined(
+        &self,
+        other: &Self,
+        operation: impl Fn(Modulus, u64, u64) -> u64,
+    ) -> Result<Self, MathError> {
+        self.ring.check_same(&other.ring)?;
+        let q = self.modulus();
+        let mut result = Self::stale(&self.ring);
+        let operands = self.data.iter().zip(other.data.iter());
+        for (value, (&left, &right)) in result.data.iter_mut().zip(operands) {
+            *value = operation(q, left, right);
+        }
+        Ok(result)
+    }
+
     fn combine(
         &mut self,
         other: &Self,
@@ -276,6 +308,17 @@ impl Poly<Ntt> {
     pub fn into_coeff(mut self) -> Poly<Coeff> {
         self.ring.inverse(&mut self.data);
         Poly { ring: self.ring, data: self.data, domain: PhantomData }
+    }
+
+    /// `self * other`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`].
+    pub fn times(&self, other: &Self) -> Result<Self, MathError> {
+        self.ring.check_same(&other.ring)?;
+        let mut product = Self::stale(&self.ring);
+        self.ring.multiply(&mut product.data, &self.data, &other.data);
+        Ok(product)
     }
 
     /// `self *= other`.

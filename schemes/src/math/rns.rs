@@ -73,6 +73,33 @@ impl<D: Send + Sync> RnsPoly<D> {
         self.pairs(other)?.try_for_each(|(left, right)| left.sub_assign(right))
     }
 
+    /// `self + other`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`], [`MathError::Limbs`].
+    pub fn plus(&self, other: &Self) -> Result<Self, MathError> {
+        self.combined(other, Poly::plus)
+    }
+
+    /// `self - other`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`], [`MathError::Limbs`].
+    pub fn minus(&self, other: &Self) -> Result<Self, MathError> {
+        self.combined(other, Poly::minus)
+    }
+
+    fn combined(
+        &self,
+        other: &Self,
+        operation: impl Fn(&Poly<D>, &Poly<D>) -> Result<Poly<D>, MathError>,
+    ) -> Result<Self, MathError> {
+        self.check_limbs(other)?;
+        let limbs = self.limbs.iter().zip(&other.limbs);
+        let limbs = limbs.map(|(left, right)| operation(left, right)).collect::<Result<_, _>>()?;
+        Ok(Self { limbs })
+    }
+
     /// `self = -self`.
     pub fn negate(&mut self) {
         self.limbs.iter_mut().for_each(Poly::negate);
@@ -125,6 +152,14 @@ impl RnsPoly<Ntt> {
     #[must_use]
     pub fn into_coeff(self) -> RnsPoly<Coeff> {
         RnsPoly { limbs: self.limbs.into_par_iter().map(Poly::into_coeff).collect() }
+    }
+
+    /// `self * other`.
+    ///
+    /// # Errors
+    /// [`MathError::RingMismatch`], [`MathError::Limbs`].
+    pub fn times(&self, other: &Self) -> Result<Self, MathError> {
+        self.combined(other, Poly::times)
     }
 
     /// `self *= other`.

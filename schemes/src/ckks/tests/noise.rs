@@ -156,6 +156,24 @@ fn linear_transforms_have_their_noise() {
 }
 
 #[test]
+fn flooding_adds_the_noise_that_is_asked_for() {
+    let mut party = party(4);
+    let (x, a) = party.sample(3);
+    let sigma = 1e6;
+    let flooded = party.decryptor.decrypt_flooded(&a, sigma, &mut party.rng).unwrap();
+    let unit = a.scale().value() / (party.parameters.dimension() as f64 / 2.0).sqrt();
+    let found = party.encoder.decode(&flooded);
+    let mut pool = Pool::default();
+    let errors = found.iter().zip(&x).map(|(a, b)| (a - b) * unit);
+    pool.extend(errors.flat_map(|error| [error.re, error.im]));
+    pool.assert_variance("flooding", sigma * sigma + party.fresh(), TOLERANCE);
+    for sigma in [0.5, f64::NAN, 1e30] {
+        let refused = party.decryptor.decrypt_flooded(&a, sigma, &mut party.rng);
+        assert!(matches!(refused, Err(CkksError::Parameter { .. })));
+    }
+}
+
+#[test]
 fn precision_is_that_of_the_worst_and_of_the_mean() {
     let slot = |re| c64 { re, im: 0.0 };
     let found = noise::Precision::new(&[slot(1.0), slot(2.25)], &[slot(1.0), slot(2.0)]);

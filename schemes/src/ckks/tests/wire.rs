@@ -77,7 +77,7 @@ fn known_bytes() {
 }
 
 const KNOWN: [u64; 4] =
-    [0x972a_8024_ce02_f4c9, 0xa16c_fd64_bec7_ecb7, 0x11f8_6a67_cf51_6834, 0x2887_5744_033b_9045];
+    [0x972a_8024_ce02_f4c9, 0xa16c_fd64_bec7_ecb7, 0x11f8_6a67_cf51_6834, 0x6758_0121_d887_90bb];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]

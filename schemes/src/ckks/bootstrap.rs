@@ -1,0 +1,474 @@
+//! Bootstrapping: from no level left to a high level, at the same scale (Cheon, Han, Kim, Kim, Song,
+//! ePrint 2018/153).
+//!
+//! A ciphertext at level 0 has the phase `m` modulo `q_0`. Read modulo the whole chain, its phase is
+//! `m + q_0 I` with small integers in the coefficients of `I`. Four steps remove `q_0 I`:
+//!
+//! 1. **raise** to the highest level ([`Bootstrapper::raise`]);
+//! 2. **coefficients to slots** ([`Bootstrapper::to_coefficients`]): every slot then holds
+//!    `m_i / q_0 + I_i`;
+//! 3. **modular reduction** ([`Bootstrapper::reduce`]): `x mod 1` for `x` near integers;
+//! 4. **slots to coefficients** ([`Bootstrapper::to_slots`]).
+//!
+//! # The integer part
+//!
+//! Secrets are dense, uniform in {-1, 0, 1}: a coefficient of `I` is a sum of `N` independent uniform
+//! variables in (-1/2, 1/2) times secret coefficients, of variance `(2N/3 + 1)/12`. Uniform variables
+//! are strictly sub-Gaussian, so `P(|I_i| > t sigma) <= 2 exp(-t^2/2)`; with `N` of them and a failure
+//! probability of `2^-40`, `t = sqrt(2 ln(2^41 N))` and the bound is `K = ceil(t sigma) + 1`
+//! ([`integer_bound`]): 65 at `N = 2^10`, 538 at `N = 2^16`.
+//!
+//! # The modular reduction
+//!
+//! `exp(2 pi i x / 2^r)` is interpolated at Chebyshev nodes and squared `r` times; the imaginary part of
+//! `z = exp(2 pi i x)` is `sin(2 pi x)`. The usual choice is the cosine with the double-angle formula
+//! `2 y^2 - 1` (Han and Ki, ePrint 2019/688); it is the real part of the same thing at the same depth, but
+//! it forgets the sign of the angle, so that where the cosine is near 1 an error is multiplied with up
+//! to 4 by each doubling instead of 2. With integer parts as large as a dense secret makes them, this
+//! decides the precision. Simulated at `K = 538`, each rescaling adding an independent error of
+//! standard deviation 1 (small against the value), the error of `sin(2 pi x)`:
+//!
+//! | method | degree | squarings | levels | standard deviation | largest of 2^17 |
+//! |---|---|---|---|---|---|
+//! | double angle | 62 | 7 | 13 | 2^17.3 | 2^22.4 |
+//! | exponential | 62 | 7 | 13 | 2^13.3 | 2^16.2 |
+//! | exponential | 46 | 8 | 14 | 2^12.7 | 2^15.4 |
+//! | exponential | 31 | 9 | 14 | 2^11.9 | 2^14.2 |
+//!
+//! The floor is `2 pi K = 2^11.7`, the derivative with respect to the input, so the last line is
+//! taken. `x mod 1` itself is a sine series (Jutla and Manohar, ePrint 2021/572): with two terms,
+//! `(8 sin t - sin 2t) / 6 = t - t^5/30 + ...`, one level buys a cubic term less.
+//!
+//! # Error
+//!
+//! Let `S` be the scale (the primes) of the modular reduction and `D` the scale of the message, both
+//! as numbers, and `A` the factor of the table, `2^11.9` at `N = 2^16`. A rescaling adds
+//! `sqrt(N/18)` to each coefficient, so `N/6` to the real part of a slot. In the slots of the result
+//! the standard deviation of the error is about
+//!
+//! ```text
+//! A / (2 pi) * (N / 6) / S * q_0 / D * sqrt(N)
+//! ```
+//!
+//! and a message whose largest *coefficient* is `c D` is wrong by another `(2 pi c D / q_0)^4 c / 30`
+//! there, at most. Slots bounded by 1 have coefficients bounded by 1 (all slots equal), typically
+//! `1/sqrt(N)`. Both want `q_0 / D` between `2^7` and `2^10`.
+
+mod modular_reduction;
+
+use modular_reduction::ModularReduction;
+pub use modular_reduction::ModularReductionLiteral;
+
+use super::dft::{self, FactoredTransform};
+use super::linear_transform::Diagonals;
+use super::{
+    Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters,
+    ParametersLiteral, Scale, c64,
+};
+use crate::math::{Poly, RnsPoly};
+use crate::packing::Slots;
+use serde::{Deserialize, Serialize};
+use std::f64::consts::LN_2;
+
+/// `-log2` of the probability that an integer part exceeds the bound in one bootstrapping.
+const FAILURE_BITS: f64 = 40.0;
+/// Bits of the plaintext matrices that the raised ciphertext leaves to them: its scale stays this far
+/// below the one that the modular reduction wants, which still keeps the noise of the first key
+/// switches below that of the last.
+const MATRIX_BITS: f64 = 9.0;
+
+/// The variable's scale over the prime of its level: `2 T_a T_b` is a product at half the scale, so the
+/// Chebyshev polynomials stay at twice their primes by themselves.
+const VARIABLE_BITS: i32 = 1;
+
+/// What a user chooses of a bootstrapping; unchecked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootstrapLiteral {
+    /// `log2` of the number of slots that the messages repeat (sparse packing), up to
+    /// `log2(N/2)`. Below that, one modular reduction does instead of two.
+    pub log_slots: u32,
+    /// Levels of the step from coefficients to slots.
+    pub coefficients_to_slots: usize,
+    /// Levels of the step back.
+    pub slots_to_coefficients: usize,
+    /// The modular reduction.
+    pub modular_reduction: ModularReductionLiteral,
+}
+
+impl BootstrapLiteral {
+    /// Three levels for each transform and the default modular reduction, for `2^log_slots` slots of
+    /// a ring of dimension `2^log_dimension`.
+    #[must_use]
+    pub fn new(log_dimension: u32, log_slots: u32) -> Self {
+        let bound = integer_bound(f64::from(log_dimension).exp2());
+        Self {
+            log_slots,
+            coefficients_to_slots: 3,
+            slots_to_coefficients: 3,
+            modular_reduction: ModularReductionLiteral::for_bound(bound),
+        }
+    }
+
+    /// A parameter set of 128 bits at `N = 2^16` with all `2^15` slots, for messages at the scale
+    /// `2^39`: bootstrapping leaves 6 levels of 39 bits. Its keys take 10 GB.
+    #[must_use]
+    pub fn deep() -> (ParametersLiteral, Self) {
+        Self::shipped(6, 5, 6)
+    }
+
+    /// As [`BootstrapLiteral::deep`], with larger digits in the key switches: 2 levels left, 40 %
+    /// fewer transforms and keys of 6 GB.
+    #[must_use]
+    pub fn compact() -> (ParametersLiteral, Self) {
+        Self::shipped(2, 7, 4)
+    }
+
+    fn shipped(residual: usize, special: usize, digits: usize) -> (ParametersLiteral, Self) {
+        let literal = Self::new(16, 15);
+        let modulus_bits = literal.modulus_bits(46, &vec![39; residual], [37, 61, 59]);
+        let special_bits = vec![61; special];
+        (ParametersLiteral { log_dimension: 16, modulus_bits, special_bits, digits }, literal)
+    }
+
+    /// The bits of a chain of primes for this bootstrapping: `q_0` of `base` bits, the levels left to
+    /// the user after bootstrapping as in `residual`, then the levels of the bootstrapping from the
+    /// last one: those of the two transforms with primes of their own sizes, and between them those of
+    /// the modular reduction with primes of `reduction` bits that lose a bit with each product of the
+    /// exponential, as the errors made there are amplified half as much.
+    #[must_use]
+    pub fn modulus_bits(
+        &self,
+        base: u32,
+        residual: &[u32],
+        [to_slots, reduction, to_coefficients]: [u32; 3],
+    ) -> Vec<u32> {
+        let repeat = |bits: u32, count: usize| vec![bits; count];
+        let mut bits = vec![base];
+        bits.extend_from_slice(residual);
+        bits.extend(repeat(to_slots, self.slots_to_coefficients));
+        let products = self.modular_reduction.products() as u32;
+        bits.extend((0..products).rev().map(|index| reduction.saturating_sub(index)));
+        bits.extend(repeat(reduction, self.modular_reduction.depth() - products as usize));
+        bits.extend(repeat(to_coefficients, self.coefficients_to_slots));
+        bits
+    }
+}
+
+/// The bound `K` that no coefficient of the integer part reaches, but with probability `2^-40` for a
+/// whole bootstrapping: `ceil(sigma sqrt(2 ln(2^41 N))) + 1`, `sigma^2 = (2N/3 + 1)/12`.
+#[must_use]
+pub fn integer_bound(dimension: f64) -> f64 {
+    let sigma = ((2.0 * dimension / 3.0 + 1.0) / 12.0).sqrt();
+    let tail = 2.0 * ((FAILURE_BITS + 1.0) * LN_2 + dimension.ln());
+    (sigma * tail.sqrt()).ceil() + 1.0
+}
+
+/// The precomputed matrices and polynomials of one bootstrapping.
+#[derive(Debug, Clone)]
+pub struct Bootstrapper {
+    parameters: Parameters,
+    slots: usize,
+    to_coefficients: FactoredTransform,
+    reduction: ModularReduction,
+    to_slots: FactoredTransform,
+    requirements: KeyRequirements,
+}
+
+impl Bootstrapper {
+    /// Prepares bootstrapping to the highest level of `parameters`, less [`Bootstrapper::depth`].
+    ///
+    /// # Errors
+    /// [`CkksError::Parameter`] for an impossible literal, [`CkksError::Level`] where the chain is too
+    /// short.
+    pub fn new(
+        parameters: &Parameters,
+        encoder: &Encoder,
+        literal: &BootstrapLiteral,
+    ) -> Result<Self, CkksError> {
+        let slots = check(parameters, literal)?;
+        let bound = integer_bound(parameters.dimension() as f64);
+        let reduction = ModularReduction::new(&literal.modular_reduction, bound)?;
+        let top = parameters.max_level();
+        let depth = literal.coefficients_to_slots + reduction.depth();
+        let needed = depth + literal.slots_to_coefficients;
+        if top < needed {
+            return Err(CkksError::Level { operation: "bootstrapping", needed, found: top });
+        }
+        let reduced = top - literal.coefficients_to_slots;
+        let plan = Plan { parameters, encoder, literal, slots };
+        let to_coefficients = plan.to_coefficients(bound)?;
+        let to_slots = plan.to_slots(&reduction, reduced)?;
+        let requirements = to_coefficients
+            .requirements(parameters)
+            .union(to_slots.requirements(parameters))
+            .union(reduction.requirements(reduced))
+            .union(KeyRequirements::relinearization(reduced))
+            .union(KeyRequirements::conjugation(parameters, reduced))
+            .union(plan.sparse_requirements());
+        let parameters = parameters.clone();
+        Ok(Self { parameters, slots, to_coefficients, reduction, to_slots, requirements })
+    }
+
+    /// Levels between the highest and that of a bootstrapped ciphertext.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.to_coefficients.depth() + self.reduction.depth() + self.to_slots.depth()
+    }
+
+    /// The level of a bootstrapped ciphertext.
+    #[must_use]
+    pub fn output_level(&self) -> usize {
+        self.parameters.max_level() - self.depth()
+    }
+
+    /// The keys it uses.
+    #[must_use]
+    pub fn requirements(&self) -> KeyRequirements {
+        self.requirements.clone()
+    }
+
+    /// The number of slots that messages repeat.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Bytes of the encoded matrices.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.to_coefficients.bytes() + self.to_slots.bytes()
+    }
+
+    /// The same slots at [`Bootstrapper::output_level`] and at the same scale. What levels the operand
+    /// has left are not used. The slots times the scale must be far below `q_0`, and repeat as the
+    /// literal says; the error is stated at the head of this module.
+    ///
+    /// # Errors
+    /// [`CkksError::InvalidScale`] where the operand's scale is above `q_0 / 2`;
+    /// [`CkksError::MissingGaloisKey`], [`CkksError::MissingRelinearizationKey`], [`CkksError::Key`] for
+    /// keys of another secret.
+    pub fn bootstrap(
+        &self,
+        evaluator: &Evaluator,
+        ciphertext: &Ciphertext<Slots>,
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext<Slots>, CkksError> {
+        let scale = ciphertext.scale().clone();
+        let raised = self.raise(evaluator, ciphertext, keys)?;
+        let coefficients = self.to_coefficients(evaluator, &raised, keys)?;
+        let reduced = self.reduce(evaluator, &coefficients, keys)?;
+        Ok(self.to_slots(evaluator, &reduced, keys)?.with_scale(scale))
+    }
+
+    /// First step: the residues modulo `q_0`, centred, modulo all primes. With fewer slots than `N/2`,
+    /// the sum over the rotations by multiples of their number clears all coefficients but those of
+    /// the subring, as the integer part lies outside.
+    ///
+    /// # Errors
+    /// As [`Bootstrapper::bootstrap`].
+    pub fn raise(
+        &self,
+        evaluator: &Evaluator,
+        ciphertext: &Ciphertext<Slots>,
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext<Slots>, CkksError> {
+        let base = Scale::of_modulus(self.parameters.modulus(0)?);
+        if ciphertext.scale().log2() > base.log2() - 1.0 {
+            return Err(CkksError::InvalidScale { scale: ciphertext.scale().value() });
+        }
+        let [c0, c1] = [ciphertext.c0(), ciphertext.c1()].map(|part| self.lift(part));
+        let bits = raised_bits(&self.parameters, self.to_coefficients.depth())?;
+        let scale = base.times(&Scale::power_of_two(bits as i32));
+        let mut raised = Ciphertext::from_parts(c0?, c1?, scale, ciphertext.key())?;
+        evaluator.mul_integer_assign(&mut raised, 1 << bits);
+        for steps in sparse_steps(self.slots, self.parameters.slots()) {
+            let rotated = evaluator.rotate(&raised, steps, keys)?;
+            evaluator.add_assign(&mut raised, &rotated)?;
+        }
+        Ok(raised)
+    }
+
+    fn lift(
+        &self,
+        part: &RnsPoly<crate::math::Ntt>,
+    ) -> Result<RnsPoly<crate::math::Ntt>, CkksError> {
+        let limb: Option<&Poly<_>> = part.limbs().first();
+        let centred = limb.map_or_else(Vec::new, |limb| {
+            let q = limb.modulus();
+            limb.clone().into_coeff().values().iter().map(|&value| q.to_signed(value)).collect()
+        });
+        Ok(RnsPoly::from_signed(self.parameters.rings(), &centred)?.into_ntt())
+    }
+
+    /// Second step: the coefficients over `q_0`, lower and upper halves in two ciphertexts, or one
+    /// after the other in one ciphertext where there are fewer slots than `N/2`; divided by the bound
+    /// of the integer part.
+    ///
+    /// # Errors
+    /// As [`Bootstrapper::bootstrap`].
+    pub fn to_coefficients(
+        &self,
+        evaluator: &Evaluator,
+        raised: &Ciphertext<Slots>,
+        keys: &EvaluationKeys,
+    ) -> Result<Vec<Ciphertext<Slots>>, CkksError> {
+        let complex = self.to_coefficients.apply(evaluator, raised, keys)?;
+        if self.slots == self.parameters.slots() {
+            return Ok(dft::real_and_imaginary(evaluator, complex, keys)?.into());
+        }
+        let mut real = evaluator.conjugate(&complex, keys)?;
+        evaluator.add_assign(&mut real, &complex)?;
+        Ok(vec![real])
+    }
+
+    /// Third step: [`Bootstrapper::to_coefficients`]' result modulo 1, times a constant; the upper half
+    /// of the coefficients becomes the imaginary part where there were two ciphertexts.
+    ///
+    /// # Errors
+    /// As [`Bootstrapper::bootstrap`].
+    pub fn reduce(
+        &self,
+        evaluator: &Evaluator,
+        coefficients: &[Ciphertext<Slots>],
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext<Slots>, CkksError> {
+        // u - conj(u) = 2 i Im u; one conjugation serves both halves
+        let reduce = |part| self.reduction.apply(evaluator, part, keys);
+        let [first, rest @ ..] = coefficients else {
+            let (what, allowed) = ("the number of ciphertexts", "1 or 2");
+            return Err(CkksError::Parameter { what, value: coefficients.len(), allowed });
+        };
+        let mut sum = reduce(first)?;
+        evaluator.mul_i_assign(&mut sum);
+        evaluator.negate_assign(&mut sum);
+        let mut difference = sum.clone();
+        for part in rest {
+            let upper = reduce(part)?;
+            evaluator.add_assign(&mut sum, &upper)?;
+            evaluator.sub_assign(&mut difference, &upper)?;
+        }
+        evaluator.add_assign(&mut sum, &evaluator.conjugate(&difference, keys)?)?;
+        Ok(sum)
+    }
+
+    /// Fourth step: the slots, over `q_0`: the scale is `q_0` exactly.
+    ///
+    /// # Errors
+    /// As [`Bootstrapper::bootstrap`].
+    pub fn to_slots(
+        &self,
+        evaluator: &Evaluator,
+        reduced: &Ciphertext<Slots>,
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext<Slots>, CkksError> {
+        let mut slots = self.to_slots.apply(evaluator, reduced, keys)?;
+        if self.slots < self.parameters.slots() {
+            let halves = evaluator.rotate(&slots, self.slots as i64, keys)?;
+            evaluator.add_assign(&mut slots, &halves)?;
+        }
+        Ok(slots)
+    }
+}
+
+/// What the matrices are computed from.
+struct Plan<'a> {
+    parameters: &'a Parameters,
+    encoder: &'a Encoder,
+    literal: &'a BootstrapLiteral,
+    slots: usize,
+}
+
+impl Plan<'_> {
+    fn is_sparse(&self) -> bool {
+        self.slots < self.parameters.slots()
+    }
+
+    /// Slots to `1/(2 K)` of the complex coefficients, or, where they are sparse, of the lower half
+    /// and `-i` times the upper one; adding the conjugate undoes the 2.
+    fn to_coefficients(&self, bound: f64) -> Result<FactoredTransform, CkksError> {
+        let groups = self.literal.coefficients_to_slots;
+        let copies = (self.parameters.slots() / self.slots) as f64;
+        let factor = 1.0 / (2.0 * bound * copies);
+        let mut factors = dft::interpolation_factors(self.slots, groups, factor);
+        if let (Some(last), true) = (factors.last_mut(), self.is_sparse()) {
+            for values in last.values_mut() {
+                let upper: Vec<c64> = values.iter().map(|v| v * c64::new(0.0, -1.0)).collect();
+                values.extend(upper);
+            }
+        }
+        let top = self.parameters.max_level();
+        let modulus =
+            |level| Ok::<_, CkksError>(Scale::of_modulus(self.parameters.modulus(level)?));
+        let bits = raised_bits(self.parameters, groups)? as i32;
+        let raised = modulus(0)?.times(&Scale::power_of_two(bits));
+        let gain = modulus(top - groups)?.times(&Scale::power_of_two(VARIABLE_BITS)).over(&raised);
+        FactoredTransform::new(self.encoder, self.parameters, &factors, top, &gain)
+    }
+
+    /// From the result of the reduction, at the level that an operand at `level` leads to, to the
+    /// slots over `q_0`.
+    fn to_slots(
+        &self,
+        reduction: &ModularReduction,
+        level: usize,
+    ) -> Result<FactoredTransform, CkksError> {
+        let groups = self.literal.slots_to_coefficients;
+        let factor = 1.0 / (2.0 * reduction.slope());
+        let mut factors = dft::evaluation_factors(self.slots, groups, factor);
+        if let (Some(first), true) = (factors.first_mut(), self.is_sparse()) {
+            *first = joining_halves(first, self.slots);
+        }
+        let base = Scale::of_modulus(self.parameters.modulus(0)?);
+        let gain = base.over(&reduction.scale(self.parameters, level)?);
+        let level = level - reduction.depth();
+        FactoredTransform::new(self.encoder, self.parameters, &factors, level, &gain)
+    }
+
+    fn sparse_requirements(&self) -> KeyRequirements {
+        let top = self.parameters.max_level();
+        let steps = sparse_steps(self.slots, self.parameters.slots());
+        KeyRequirements::rotations(self.parameters, steps, top)
+    }
+}
+
+/// The map before which the upper half of `2n` slots is multiplied with `i`: `n` more slots of the
+/// result, added to it, make the map of `lower + i upper`.
+fn joining_halves(matrix: &Diagonals, slots: usize) -> Diagonals {
+    let join = |rotation: usize, values: &[c64]| {
+        let entries = (0..2 * slots).map(|j| {
+            let upper = (j + rotation) % (2 * slots) >= slots;
+            values[j % slots] * if upper { c64::new(0.0, 1.0) } else { c64::new(1.0, 0.0) }
+        });
+        entries.collect()
+    };
+    matrix.iter().map(|(&rotation, values)| (rotation, join(rotation, values))).collect()
+}
+
+/// Rotations whose sums repeat `slots` values over all; the first one also joins the halves.
+fn sparse_steps(slots: usize, all: usize) -> impl Iterator<Item = i64> {
+    (slots.ilog2()..all.ilog2()).map(|log| 1 << log)
+}
+
+/// Bits by which a raised ciphertext is multiplied, exactly, so that its scale is near that of the
+/// modular reduction.
+fn raised_bits(parameters: &Parameters, groups: usize) -> Result<u32, CkksError> {
+    let reduction = parameters.modulus(parameters.max_level() - groups)?.log2();
+    let base = parameters.modulus(0)?.log2();
+    Ok((reduction - base - MATRIX_BITS).round().max(0.0) as u32)
+}
+
+/// The number of slots.
+fn check(parameters: &Parameters, literal: &BootstrapLiteral) -> Result<usize, CkksError> {
+    let most = parameters.slots().ilog2();
+    if !(1..=most).contains(&literal.log_slots) {
+        let (what, allowed) = ("log_slots", "1 to log2(N/2)");
+        return Err(CkksError::Parameter { what, value: literal.log_slots as usize, allowed });
+    }
+    let slots = 1 << literal.log_slots;
+    dft::check_groups(literal.coefficients_to_slots, slots)?;
+    dft::check_groups(literal.slots_to_coefficients, slots)?;
+    Ok(slots)
+}
+
+#[cfg(test)]
+mod tests;

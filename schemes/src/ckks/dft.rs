@@ -1,0 +1,226 @@
+//! Slots to coefficients and back, on ciphertexts.
+//!
+//! A program may so mix layers that work on slots with layers that work on coefficients. Both ways are
+//! products of sparse linear maps (`factors`), one level for each.
+
+mod factors;
+
+pub use factors::{coefficient_order, evaluation_factors, interpolation_factors};
+
+use super::linear_transform::{Diagonals, LinearTransform};
+use super::{
+    Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters, Scale,
+};
+use crate::packing::{Coeffs, Slots};
+
+/// Linear maps one after the other, each followed by a rescaling.
+#[derive(Debug, Clone)]
+pub(super) struct FactoredTransform {
+    transforms: Vec<LinearTransform>,
+}
+
+impl FactoredTransform {
+    /// Maps over a period of the slots that divides `N/2`, the first at `level`, which multiply the
+    /// scale of their operand by exactly `gain`. Each takes the prime of its level and an equal share
+    /// of the gain as its scale.
+    pub(super) fn new(
+        encoder: &Encoder,
+        parameters: &Parameters,
+        factors: &[Diagonals],
+        level: usize,
+        gain: &Scale,
+    ) -> Result<Self, CkksError> {
+        if level < factors.len() {
+            let operation = "going between slots and coefficients";
+            return Err(CkksError::Level { operation, needed: factors.len(), found: level });
+        }
+        let share = Scale::power_of_two((gain.log2() / factors.len() as f64).round() as i32);
+        let mut rest = gain.clone();
+        let mut transforms = Vec::with_capacity(factors.len());
+        for (index, diagonals) in factors.iter().enumerate() {
+            let last = index + 1 == factors.len();
+            let part = if last { rest.clone() } else { share.clone() };
+            rest = rest.over(&part);
+            let level = level - index;
+            let scale = part.times(&Scale::of_modulus(parameters.modulus(level)?));
+            transforms.push(LinearTransform::new(parameters, encoder, diagonals, level, &scale)?);
+        }
+        Ok(Self { transforms })
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.transforms.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.transforms.iter().map(LinearTransform::bytes).sum()
+    }
+
+    pub(super) fn requirements(&self, parameters: &Parameters) -> KeyRequirements {
+        let each = self.transforms.iter().map(|transform| transform.requirements(parameters));
+        each.fold(KeyRequirements::default(), KeyRequirements::union)
+    }
+
+    pub(super) fn apply(
+        &self,
+        evaluator: &Evaluator,
+        operand: &Ciphertext<Slots>,
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext<Slots>, CkksError> {
+        let mut result = operand.clone();
+        for transform in &self.transforms {
+            result = transform.apply(evaluator, &result, keys)?;
+            evaluator.rescale_assign(&mut result)?;
+        }
+        Ok(result)
+    }
+}
+
+/// Moves the `N` coefficients of a ciphertext into the slots of two.
+///
+/// Slot `j` of the first holds coefficient `coefficient_order(N/2)[j]`, slot `j` of the second the
+/// coefficient `N/2` above it: bit-reversed order, which [`SlotsToCoefficients`] undoes. Values and
+/// scale stay; it costs one level for each of the `groups` of butterfly layers, and one conjugation.
+/// The more groups, the fewer rotations: about `2^(log2(N/2)/groups + 1)` diagonals each.
+///
+/// The error per slot is that of `groups` rescalings and of the plaintext matrices, whose entries
+/// have about `log2 q - log2(N)/groups` bits at a level of prime `q`.
+#[derive(Debug, Clone)]
+pub struct CoefficientsToSlots {
+    transform: FactoredTransform,
+    requirements: KeyRequirements,
+}
+
+impl CoefficientsToSlots {
+    /// For ciphertexts at `level`.
+    ///
+    /// # Errors
+    /// [`CkksError::Parameter`] where `groups` is not between 1 and `log2(N/2)`;
+    /// [`CkksError::Level`] where `level` is below `groups` or above the highest.
+    pub fn new(
+        parameters: &Parameters,
+        encoder: &Encoder,
+        level: usize,
+        groups: usize,
+    ) -> Result<Self, CkksError> {
+        check_groups(groups, parameters.slots())?;
+        let factors = interpolation_factors(parameters.slots(), groups, 0.5);
+        let transform =
+            FactoredTransform::new(encoder, parameters, &factors, level, &Scale::one())?;
+        let conjugation = KeyRequirements::conjugation(parameters, level - groups);
+        let requirements = transform.requirements(parameters).union(conjugation);
+        Ok(Self { transform, requirements })
+    }
+
+    /// Levels it takes.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.transform.depth()
+    }
+
+    /// The keys it uses.
+    #[must_use]
+    pub fn requirements(&self) -> KeyRequirements {
+        self.requirements.clone()
+    }
+
+    /// The lower and the upper half of the coefficients, in the order of [`coefficient_order`].
+    ///
+    /// # Errors
+    /// [`CkksError::LevelMismatch`] at another level, [`CkksError::MissingGaloisKey`],
+    /// [`CkksError::Key`] for keys of another secret.
+    pub fn apply(
+        &self,
+        evaluator: &Evaluator,
+        operand: &Ciphertext<Coeffs>,
+        keys: &EvaluationKeys,
+    ) -> Result<[Ciphertext<Slots>; 2], CkksError> {
+        let complex = self.transform.apply(evaluator, &operand.clone().repacked(), keys)?;
+        real_and_imaginary(evaluator, complex, keys)
+    }
+}
+
+/// Twice the real part and twice the imaginary part of every slot.
+pub(super) fn real_and_imaginary(
+    evaluator: &Evaluator,
+    complex: Ciphertext<Slots>,
+    keys: &EvaluationKeys,
+) -> Result<[Ciphertext<Slots>; 2], CkksError> {
+    let mut conjugate = evaluator.conjugate(&complex, keys)?;
+    let real = evaluator.add(&complex, &conjugate)?;
+    evaluator.sub_assign(&mut conjugate, &complex)?; // -2 i times the imaginary part
+    evaluator.mul_i_assign(&mut conjugate);
+    Ok([real, conjugate])
+}
+
+/// Moves the slots of two ciphertexts, which must hold real numbers, into the `N` coefficients of one:
+/// the inverse of [`CoefficientsToSlots`].
+///
+/// Coefficient `coefficient_order(N/2)[j]` becomes slot `j` of the first ciphertext, the coefficient
+/// `N/2` above it slot `j` of the second. Values and scale stay; one level for each group of layers.
+#[derive(Debug, Clone)]
+pub struct SlotsToCoefficients {
+    transform: FactoredTransform,
+    requirements: KeyRequirements,
+}
+
+impl SlotsToCoefficients {
+    /// For ciphertexts at `level`.
+    ///
+    /// # Errors
+    /// As [`CoefficientsToSlots::new`].
+    pub fn new(
+        parameters: &Parameters,
+        encoder: &Encoder,
+        level: usize,
+        groups: usize,
+    ) -> Result<Self, CkksError> {
+        check_groups(groups, parameters.slots())?;
+        let factors = evaluation_factors(parameters.slots(), groups, 1.0);
+        let transform =
+            FactoredTransform::new(encoder, parameters, &factors, level, &Scale::one())?;
+        let requirements = transform.requirements(parameters);
+        Ok(Self { transform, requirements })
+    }
+
+    /// Levels it takes.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.transform.depth()
+    }
+
+    /// The keys it uses.
+    #[must_use]
+    pub fn requirements(&self) -> KeyRequirements {
+        self.requirements.clone()
+    }
+
+    /// One ciphertext whose coefficients are the slots of the two, in the order of
+    /// [`coefficient_order`].
+    ///
+    /// # Errors
+    /// [`CkksError::LevelMismatch`], [`CkksError::ScaleMismatch`], [`CkksError::MissingGaloisKey`],
+    /// [`CkksError::Key`].
+    pub fn apply(
+        &self,
+        evaluator: &Evaluator,
+        [lower, upper]: [&Ciphertext<Slots>; 2],
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext<Coeffs>, CkksError> {
+        let mut complex = upper.clone();
+        evaluator.mul_i_assign(&mut complex);
+        evaluator.add_assign(&mut complex, lower)?;
+        Ok(self.transform.apply(evaluator, &complex, keys)?.repacked())
+    }
+}
+
+pub(super) fn check_groups(groups: usize, slots: usize) -> Result<(), CkksError> {
+    if (1..=slots.ilog2() as usize).contains(&groups) {
+        return Ok(());
+    }
+    let (what, allowed) = ("the number of groups", "1 to the binary logarithm of the slots");
+    Err(CkksError::Parameter { what, value: groups, allowed })
+}
+
+#[cfg(test)]
+mod tests;
