@@ -54,16 +54,18 @@
 //! there, at most. Slots bounded by 1 have coefficients bounded by 1 (all slots equal), typically
 //! `1/sqrt(N)`. Both want `q_0 / D` between `2^7` and `2^10`.
 
+mod error;
+mod matrices;
 mod modular_reduction;
 
+use matrices::{Matrices, sparse_steps};
 use modular_reduction::ModularReduction;
 pub use modular_reduction::ModularReductionLiteral;
 
 use super::dft::{self, FactoredTransform};
-use super::linear_transform::Diagonals;
 use super::{
     Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters,
-    ParametersLiteral, Scale, c64,
+    ParametersLiteral, Scale,
 };
 use crate::math::{Poly, RnsPoly};
 use crate::packing::Slots;
@@ -72,15 +74,6 @@ use std::f64::consts::LN_2;
 
 /// `-log2` of the probability that an integer part exceeds the bound in one bootstrapping.
 const FAILURE_BITS: f64 = 40.0;
-/// Bits of the plaintext matrices that the raised ciphertext leaves to them: its scale stays this far
-/// below the one that the modular reduction wants, which still keeps the noise of the first key
-/// switches below that of the last.
-const MATRIX_BITS: f64 = 9.0;
-
-/// The variable's scale over the prime of its level: `2 T_a T_b` is a product at half the scale, so the
-/// Chebyshev polynomials stay at twice their primes by themselves.
-const VARIABLE_BITS: i32 = 1;
-
 /// What a user chooses of a bootstrapping; unchecked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootstrapLiteral {
@@ -158,9 +151,13 @@ impl BootstrapLiteral {
 /// whole bootstrapping: `ceil(sigma sqrt(2 ln(2^41 N))) + 1`, `sigma^2 = (2N/3 + 1)/12`.
 #[must_use]
 pub fn integer_bound(dimension: f64) -> f64 {
-    let sigma = ((2.0 * dimension / 3.0 + 1.0) / 12.0).sqrt();
     let tail = 2.0 * ((FAILURE_BITS + 1.0) * LN_2 + dimension.ln());
-    (sigma * tail.sqrt()).ceil() + 1.0
+    (integer_variance(dimension) * tail).sqrt().ceil() + 1.0
+}
+
+/// The variance of a coefficient of the integer part.
+fn integer_variance(dimension: f64) -> f64 {
+    (2.0 * dimension / 3.0 + 1.0) / 12.0
 }
 
 /// The precomputed matrices and polynomials of one bootstrapping.
@@ -195,7 +192,7 @@ impl Bootstrapper {
             return Err(CkksError::Level { operation: "bootstrapping", needed, found: top });
         }
         let reduced = top - literal.coefficients_to_slots;
-        let plan = Plan { parameters, encoder, literal, slots };
+        let plan = Matrices { parameters, encoder, literal, slots };
         let to_coefficients = plan.to_coefficients(bound)?;
         let to_slots = plan.to_slots(&reduction, reduced)?;
         let requirements = to_coefficients
@@ -203,7 +200,7 @@ impl Bootstrapper {
             .union(to_slots.requirements(parameters))
             .union(reduction.requirements(reduced))
             .union(KeyRequirements::relinearization(reduced))
-            .union(KeyRequirements::conjugation(parameters, reduced))
+            .union(KeyRequirements::conjugation(parameters, reduced + 1))
             .union(plan.sparse_requirements());
         let parameters = parameters.clone();
         Ok(Self { parameters, slots, to_coefficients, reduction, to_slots, requirements })
@@ -219,6 +216,15 @@ impl Bootstrapper {
     #[must_use]
     pub fn output_level(&self) -> usize {
         self.parameters.max_level() - self.depth()
+    }
+
+    /// The level at which the modular reduction begins.
+    fn reduction_level(&self) -> usize {
+        self.parameters.max_level() - self.to_coefficients.depth()
+    }
+
+    fn is_sparse(&self) -> bool {
+        self.slots < self.parameters.slots()
     }
 
     /// The keys it uses.
@@ -277,8 +283,8 @@ impl Bootstrapper {
             return Err(CkksError::InvalidScale { scale: ciphertext.scale().value() });
         }
         let [c0, c1] = [ciphertext.c0(), ciphertext.c1()].map(|part| self.lift(part));
-        let bits = raised_bits(&self.parameters, self.to_coefficients.depth())?;
-        let scale = base.times(&Scale::power_of_two(bits as i32));
+        let bits = matrices::raised_bits(&self.parameters, self.reduction_level())?;
+        let scale = matrices::raised_scale(&self.parameters, self.reduction_level())?;
         let mut raised = Ciphertext::from_parts(c0?, c1?, scale, ciphertext.key())?;
         evaluator.mul_integer_assign(&mut raised, 1 << bits);
         for steps in sparse_steps(self.slots, self.parameters.slots()) {
@@ -312,12 +318,13 @@ impl Bootstrapper {
         raised: &Ciphertext<Slots>,
         keys: &EvaluationKeys,
     ) -> Result<Vec<Ciphertext<Slots>>, CkksError> {
-        let complex = self.to_coefficients.apply(evaluator, raised, keys)?;
-        if self.slots == self.parameters.slots() {
+        let complex = self.to_coefficients.apply_unrescaled(evaluator, raised, keys)?;
+        if !self.is_sparse() {
             return Ok(dft::real_and_imaginary(evaluator, complex, keys)?.into());
         }
         let mut real = evaluator.conjugate(&complex, keys)?;
         evaluator.add_assign(&mut real, &complex)?;
+        evaluator.rescale_assign(&mut real)?;
         Ok(vec![real])
     }
 
@@ -362,99 +369,12 @@ impl Bootstrapper {
         keys: &EvaluationKeys,
     ) -> Result<Ciphertext<Slots>, CkksError> {
         let mut slots = self.to_slots.apply(evaluator, reduced, keys)?;
-        if self.slots < self.parameters.slots() {
+        if self.is_sparse() {
             let halves = evaluator.rotate(&slots, self.slots as i64, keys)?;
             evaluator.add_assign(&mut slots, &halves)?;
         }
         Ok(slots)
     }
-}
-
-/// What the matrices are computed from.
-struct Plan<'a> {
-    parameters: &'a Parameters,
-    encoder: &'a Encoder,
-    literal: &'a BootstrapLiteral,
-    slots: usize,
-}
-
-impl Plan<'_> {
-    fn is_sparse(&self) -> bool {
-        self.slots < self.parameters.slots()
-    }
-
-    /// Slots to `1/(2 K)` of the complex coefficients, or, where they are sparse, of the lower half
-    /// and `-i` times the upper one; adding the conjugate undoes the 2.
-    fn to_coefficients(&self, bound: f64) -> Result<FactoredTransform, CkksError> {
-        let groups = self.literal.coefficients_to_slots;
-        let copies = (self.parameters.slots() / self.slots) as f64;
-        let factor = 1.0 / (2.0 * bound * copies);
-        let mut factors = dft::interpolation_factors(self.slots, groups, factor);
-        if let (Some(last), true) = (factors.last_mut(), self.is_sparse()) {
-            for values in last.values_mut() {
-                let upper: Vec<c64> = values.iter().map(|v| v * c64::new(0.0, -1.0)).collect();
-                values.extend(upper);
-            }
-        }
-        let top = self.parameters.max_level();
-        let modulus =
-            |level| Ok::<_, CkksError>(Scale::of_modulus(self.parameters.modulus(level)?));
-        let bits = raised_bits(self.parameters, groups)? as i32;
-        let raised = modulus(0)?.times(&Scale::power_of_two(bits));
-        let gain = modulus(top - groups)?.times(&Scale::power_of_two(VARIABLE_BITS)).over(&raised);
-        FactoredTransform::new(self.encoder, self.parameters, &factors, top, &gain)
-    }
-
-    /// From the result of the reduction, at the level that an operand at `level` leads to, to the
-    /// slots over `q_0`.
-    fn to_slots(
-        &self,
-        reduction: &ModularReduction,
-        level: usize,
-    ) -> Result<FactoredTransform, CkksError> {
-        let groups = self.literal.slots_to_coefficients;
-        let factor = 1.0 / (2.0 * reduction.slope());
-        let mut factors = dft::evaluation_factors(self.slots, groups, factor);
-        if let (Some(first), true) = (factors.first_mut(), self.is_sparse()) {
-            *first = joining_halves(first, self.slots);
-        }
-        let base = Scale::of_modulus(self.parameters.modulus(0)?);
-        let gain = base.over(&reduction.scale(self.parameters, level)?);
-        let level = level - reduction.depth();
-        FactoredTransform::new(self.encoder, self.parameters, &factors, level, &gain)
-    }
-
-    fn sparse_requirements(&self) -> KeyRequirements {
-        let top = self.parameters.max_level();
-        let steps = sparse_steps(self.slots, self.parameters.slots());
-        KeyRequirements::rotations(self.parameters, steps, top)
-    }
-}
-
-/// The map before which the upper half of `2n` slots is multiplied with `i`: `n` more slots of the
-/// result, added to it, make the map of `lower + i upper`.
-fn joining_halves(matrix: &Diagonals, slots: usize) -> Diagonals {
-    let join = |rotation: usize, values: &[c64]| {
-        let entries = (0..2 * slots).map(|j| {
-            let upper = (j + rotation) % (2 * slots) >= slots;
-            values[j % slots] * if upper { c64::new(0.0, 1.0) } else { c64::new(1.0, 0.0) }
-        });
-        entries.collect()
-    };
-    matrix.iter().map(|(&rotation, values)| (rotation, join(rotation, values))).collect()
-}
-
-/// Rotations whose sums repeat `slots` values over all; the first one also joins the halves.
-fn sparse_steps(slots: usize, all: usize) -> impl Iterator<Item = i64> {
-    (slots.ilog2()..all.ilog2()).map(|log| 1 << log)
-}
-
-/// Bits by which a raised ciphertext is multiplied, exactly, so that its scale is near that of the
-/// modular reduction.
-fn raised_bits(parameters: &Parameters, groups: usize) -> Result<u32, CkksError> {
-    let reduction = parameters.modulus(parameters.max_level() - groups)?.log2();
-    let base = parameters.modulus(0)?.log2();
-    Ok((reduction - base - MATRIX_BITS).round().max(0.0) as u32)
 }
 
 /// The number of slots.

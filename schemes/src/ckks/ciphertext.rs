@@ -123,7 +123,9 @@ pub(super) fn check_words(words: &[PackedWords], rings: &[Ring]) -> Result<(), S
 
 /// Uniform limbs, each from the generator in turn.
 pub(super) fn uniform(rings: &[Ring], rng: &mut impl CryptoRng) -> Result<RnsPoly<Ntt>, CkksError> {
-    Ok(RnsPoly::from_limbs(rings.iter().map(|ring| sampling::uniform(ring, rng)).collect())?)
+    Ok(RnsPoly::from_limbs(
+        rings.iter().map(|ring| sampling::uniform_reduced(ring, rng)).collect(),
+    )?)
 }
 
 /// The rings of a ciphertext with this many limbs.

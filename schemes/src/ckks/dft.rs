@@ -10,6 +10,7 @@ pub use factors::{coefficient_order, evaluation_factors, interpolation_factors};
 use super::linear_transform::{Diagonals, LinearTransform};
 use super::{
     Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters, Scale,
+    c64, noise,
 };
 use crate::packing::{Coeffs, Slots};
 
@@ -17,6 +18,9 @@ use crate::packing::{Coeffs, Slots};
 #[derive(Debug, Clone)]
 pub(super) struct FactoredTransform {
     transforms: Vec<LinearTransform>,
+    /// For each map, how many diagonals' worth of coefficients are rounded: a diagonal that repeats
+    /// lies in a subring, and its other coefficients are zero.
+    rounded: Vec<f64>,
 }
 
 impl FactoredTransform {
@@ -45,7 +49,9 @@ impl FactoredTransform {
             let scale = part.times(&Scale::of_modulus(parameters.modulus(level)?));
             transforms.push(LinearTransform::new(parameters, encoder, diagonals, level, &scale)?);
         }
-        Ok(Self { transforms })
+        let share = |values: &Vec<c64>| period(values) as f64 / parameters.slots() as f64;
+        let rounded = factors.iter().map(|diagonals| diagonals.values().map(share).sum()).collect();
+        Ok(Self { transforms, rounded })
     }
 
     pub(super) fn depth(&self) -> usize {
@@ -61,19 +67,76 @@ impl FactoredTransform {
         each.fold(KeyRequirements::default(), KeyRequirements::union)
     }
 
+    /// Variance and power per coefficient of the result, from those of the operand, whose slots are
+    /// taken as independent.
+    pub(super) fn noise(&self, parameters: &Parameters, operand: (f64, f64)) -> (f64, f64) {
+        self.transforms.last().map_or(operand, |last| {
+            rescaled(parameters, last.level(), self.noise_unrescaled(parameters, operand))
+        })
+    }
+
+    /// Without the last rescaling.
+    pub(super) fn noise_unrescaled(
+        &self,
+        parameters: &Parameters,
+        operand: (f64, f64),
+    ) -> (f64, f64) {
+        let n = parameters.dimension() as f64;
+        let transforms = self.transforms.iter().zip(&self.rounded).enumerate();
+        transforms.fold(operand, |operand, (index, (transform, rounded))| {
+            let level = transform.level();
+            let above = level + usize::from(index > 0);
+            let (variance, power) =
+                if index > 0 { rescaled(parameters, above, operand) } else { operand };
+            let mut giants = transform.norms().concat();
+            giants.iter_mut().for_each(|giant| giant.diagonals = 0);
+            let norm: f64 = giants.iter().map(|giant| giant.power).sum();
+            let product = noise::linear_transform(parameters, level, (variance, power), &giants);
+            (product + n * noise::encoding() * power * rounded, n * norm * power)
+        })
+    }
+
     pub(super) fn apply(
         &self,
         evaluator: &Evaluator,
         operand: &Ciphertext<Slots>,
         keys: &EvaluationKeys,
     ) -> Result<Ciphertext<Slots>, CkksError> {
+        let mut result = self.apply_unrescaled(evaluator, operand, keys)?;
+        evaluator.rescale_assign(&mut result)?;
+        Ok(result)
+    }
+
+    /// Without the last rescaling.
+    pub(super) fn apply_unrescaled(
+        &self,
+        evaluator: &Evaluator,
+        operand: &Ciphertext<Slots>,
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext<Slots>, CkksError> {
         let mut result = operand.clone();
-        for transform in &self.transforms {
+        for (index, transform) in self.transforms.iter().enumerate() {
+            if index > 0 {
+                evaluator.rescale_assign(&mut result)?;
+            }
             result = transform.apply(evaluator, &result, keys)?;
-            evaluator.rescale_assign(&mut result)?;
         }
         Ok(result)
     }
+}
+
+/// Variance and power after a rescaling from `level`.
+fn rescaled(parameters: &Parameters, level: usize, (variance, power): (f64, f64)) -> (f64, f64) {
+    let modulus = parameters.rings()[level].modulus().log2();
+    (noise::rescale(parameters, level, variance), power * (-2.0 * modulus).exp2())
+}
+
+/// The smallest power of two after which the values repeat.
+fn period(values: &[c64]) -> usize {
+    let periods = std::iter::successors(Some(1), |period| Some(2 * period));
+    let repeats =
+        |&period: &usize| values.iter().zip(values.iter().skip(period)).all(|(a, b)| a == b);
+    periods.take_while(|&period| period < values.len()).find(repeats).unwrap_or(values.len())
 }
 
 /// Moves the `N` coefficients of a ciphertext into the slots of two.
@@ -107,7 +170,7 @@ impl CoefficientsToSlots {
         let factors = interpolation_factors(parameters.slots(), groups, 0.5);
         let transform =
             FactoredTransform::new(encoder, parameters, &factors, level, &Scale::one())?;
-        let conjugation = KeyRequirements::conjugation(parameters, level - groups);
+        let conjugation = KeyRequirements::conjugation(parameters, level + 1 - groups);
         let requirements = transform.requirements(parameters).union(conjugation);
         Ok(Self { transform, requirements })
     }
@@ -135,22 +198,27 @@ impl CoefficientsToSlots {
         operand: &Ciphertext<Coeffs>,
         keys: &EvaluationKeys,
     ) -> Result<[Ciphertext<Slots>; 2], CkksError> {
-        let complex = self.transform.apply(evaluator, &operand.clone().repacked(), keys)?;
+        let complex =
+            self.transform.apply_unrescaled(evaluator, &operand.clone().repacked(), keys)?;
         real_and_imaginary(evaluator, complex, keys)
     }
 }
 
-/// Twice the real part and twice the imaginary part of every slot.
+/// Twice the real part and twice the imaginary part of every slot, rescaled. Rescaled before, the
+/// rounding would be doubled and the noise of the key switch added.
 pub(super) fn real_and_imaginary(
     evaluator: &Evaluator,
-    complex: Ciphertext<Slots>,
+    mut complex: Ciphertext<Slots>,
     keys: &EvaluationKeys,
 ) -> Result<[Ciphertext<Slots>; 2], CkksError> {
-    let mut conjugate = evaluator.conjugate(&complex, keys)?;
-    let real = evaluator.add(&complex, &conjugate)?;
-    evaluator.sub_assign(&mut conjugate, &complex)?; // -2 i times the imaginary part
-    evaluator.mul_i_assign(&mut conjugate);
-    Ok([real, conjugate])
+    let conjugate = evaluator.conjugate(&complex, keys)?;
+    let mut real = evaluator.add(&complex, &conjugate)?;
+    evaluator.rescale_assign(&mut real)?;
+    evaluator.sub_assign(&mut complex, &conjugate)?; // 2 i times the imaginary part
+    evaluator.rescale_assign(&mut complex)?;
+    evaluator.mul_i_assign(&mut complex);
+    evaluator.negate_assign(&mut complex);
+    Ok([real, complex])
 }
 
 /// Moves the slots of two ciphertexts, which must hold real numbers, into the `N` coefficients of one:

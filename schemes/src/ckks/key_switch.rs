@@ -10,9 +10,9 @@ use super::parameters::SIGMA;
 use super::{CkksError, Parameters};
 use crate::key_id::KeyId;
 use crate::math::ntt::ROWS_AT_ONCE;
-use crate::math::rns::{self, Lifted};
+use crate::math::rns::Lifted;
 use crate::math::sampling::{self, Seed};
-use crate::math::{Buffer, Ntt, Poly, Ring, RnsPoly};
+use crate::math::{Buffer, Ntt, Permutation, Poly, Ring, RnsPoly};
 use crate::wire::{Conformant, PackedWords};
 use rand::CryptoRng;
 use rayon::prelude::*;
@@ -278,7 +278,7 @@ pub struct RelinearizationKey(pub(super) SwitchingKey);
 pub struct GaloisKey {
     element: usize,
     pub(super) key: SwitchingKey,
-    pub(super) permutation: Vec<u32>,
+    pub(super) permutation: Permutation,
 }
 
 impl GaloisKey {
@@ -287,7 +287,7 @@ impl GaloisKey {
         key: SwitchingKey,
         parameters: &Parameters,
     ) -> Result<Self, CkksError> {
-        let permutation = rns::permutation(element, parameters.dimension())?;
+        let permutation = Permutation::new(element, parameters.dimension())?;
         Ok(Self { element, key, permutation })
     }
 

@@ -4,7 +4,7 @@ use super::{
     CkksError, KeyRequirements, Parameters, SecretKey, SeededEvaluationKeys, SeededPublicKey,
     SeededSwitchingKey,
 };
-use crate::math::rns;
+use crate::math::Permutation;
 use rand::CryptoRng;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -85,7 +85,7 @@ impl KeyGenerator {
     ) -> Result<SeededSwitchingKey, CkksError> {
         let dimension = self.parameters.dimension();
         let inverse = inverse_element(element, dimension);
-        let permutation = rns::permutation(inverse, dimension)?;
+        let permutation = Permutation::new(inverse, dimension)?;
         let preimage = Zeroizing::new(secret.ntt().permuted(&permutation));
         let target = (secret.id(), level);
         SeededSwitchingKey::generate(&self.parameters, secret.ntt(), &preimage, target, rng)

@@ -12,7 +12,7 @@ use super::{
     Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, GaloisKey, KeyRequirements,
     Parameters, Scale, SwitchingKey,
 };
-use crate::math::{Ntt, Poly, RnsPoly};
+use crate::math::{Ntt, Poly, Ring, RnsPoly};
 use crate::packing::Slots;
 use concrete_fft::c64;
 use rayon::prelude::*;
@@ -109,32 +109,10 @@ impl LinearTransform {
             let rotations = blocks.iter().flat_map(|row| row[input].keys());
             rotations.map(|rotation| rotation % slots % step).collect()
         });
-        let rings = parameters.extended_rings(level);
-        let outputs = blocks.iter().map(|row| {
-            let mut giants: BTreeMap<usize, Vec<(usize, usize, &Vec<c64>)>> = BTreeMap::new();
-            for (input, diagonals) in row.iter().enumerate() {
-                for (rotation, diagonal) in diagonals {
-                    let (rotation, baby) = (rotation % slots, rotation % slots % step);
-                    giants.entry(rotation - baby).or_default().push((input, baby, diagonal));
-                }
-            }
-            let encode = |(rotation, terms): (usize, Vec<(usize, usize, &Vec<c64>)>)| {
-                let encode = |(input, baby, diagonal): (usize, usize, &Vec<c64>)| {
-                    let mut values: Vec<c64> =
-                        diagonal.iter().copied().cycle().take(slots).collect();
-                    values.rotate_right(rotation);
-                    let mut diagonal = encoder.encode_modulo(&values, &rings, scale)?;
-                    diagonal.limbs_mut().iter_mut().for_each(Poly::prepare);
-                    let mean_square = values.iter().map(|value| value.norm_sqr()).sum::<f64>();
-                    let power = noise::power(parameters, mean_square / slots as f64, scale.value());
-                    Ok(Term { input, baby, diagonal, power })
-                };
-                let terms = terms.into_par_iter().map(encode).collect::<Result<_, CkksError>>()?;
-                Ok(GiantStep { rotation, terms })
-            };
-            giants.into_iter().map(encode).collect::<Result<_, CkksError>>()
-        });
-        let outputs = outputs.collect::<Result<_, _>>()?;
+        let encoding =
+            Encoding { parameters, encoder, rings: parameters.extended_rings(level), scale };
+        let outputs =
+            blocks.iter().map(|row| encoding.output(row, step)).collect::<Result<_, _>>()?;
         Ok(Self { level, scale: scale.clone(), inputs, outputs, babies: babies.collect() })
     }
 
@@ -299,6 +277,52 @@ impl LinearTransform {
             Ok(left)
         };
         giants.par_iter().map(step).try_reduce(zero, add)
+    }
+}
+
+/// How diagonals are encoded.
+struct Encoding<'a> {
+    parameters: &'a Parameters,
+    encoder: &'a Encoder,
+    rings: Vec<Ring>,
+    scale: &'a Scale,
+}
+
+impl Encoding<'_> {
+    /// The giant steps of one output, whose baby steps are below `step`.
+    fn output(&self, row: &[Diagonals], step: usize) -> Result<Vec<GiantStep>, CkksError> {
+        let slots = self.parameters.slots();
+        let mut giants: BTreeMap<usize, Vec<(usize, usize, &[c64])>> = BTreeMap::new();
+        for (input, diagonals) in row.iter().enumerate() {
+            for (rotation, diagonal) in diagonals {
+                let (rotation, baby) = (rotation % slots, rotation % slots % step);
+                giants.entry(rotation - baby).or_default().push((input, baby, diagonal));
+            }
+        }
+        let encode = |(rotation, terms): (usize, Vec<(usize, usize, &[c64])>)| {
+            let terms = terms.into_par_iter();
+            let terms = terms.map(|(input, baby, diagonal)| {
+                let (diagonal, power) = self.diagonal(diagonal, rotation)?;
+                Ok(Term { input, baby, diagonal, power })
+            });
+            Ok(GiantStep { rotation, terms: terms.collect::<Result<_, CkksError>>()? })
+        };
+        giants.into_iter().map(encode).collect()
+    }
+
+    /// A diagonal, rotated back by its giant step, and its power.
+    fn diagonal(
+        &self,
+        diagonal: &[c64],
+        rotation: usize,
+    ) -> Result<(RnsPoly<Ntt>, f64), CkksError> {
+        let slots = self.parameters.slots();
+        let mut values: Vec<c64> = diagonal.iter().copied().cycle().take(slots).collect();
+        values.rotate_right(rotation);
+        let mean_square = values.iter().map(c64::norm_sqr).sum::<f64>() / slots as f64;
+        let mut poly = self.encoder.encode_modulo(&values, &self.rings, self.scale)?;
+        poly.limbs_mut().iter_mut().for_each(Poly::prepare);
+        Ok((poly, noise::power(self.parameters, mean_square, self.scale.value())))
     }
 }
 

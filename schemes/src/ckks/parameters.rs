@@ -49,6 +49,38 @@ struct Inner {
     special_rescale: Vec<Division>,
 }
 
+impl Inner {
+    fn new(literal: ParametersLiteral, rings: Vec<Ring>) -> Self {
+        let levels = literal.modulus_bits.len();
+        let digit_length = levels.div_ceil(literal.digits);
+        let (chain, special) = rings.split_at(levels);
+        let digit = |level: usize| {
+            let begin = level - level % digit_length;
+            BasisConversion::new(&chain[begin..=level], &rings)
+        };
+        let special_product = |ring: &Ring| {
+            let primes = special.iter().map(|ring| ring.modulus().value());
+            ring.factor(rns::product(ring, primes))
+        };
+        let both = |level: usize| [special, &chain[level..=level]].concat();
+        Self {
+            levels,
+            digit_length,
+            digits: (0..levels).map(digit).collect(),
+            special_product: chain.iter().map(special_product).collect(),
+            special: Division::new(special, chain),
+            rescale: (1..levels)
+                .map(|level| Division::new(&chain[level..=level], &chain[..level]))
+                .collect(),
+            special_rescale: (1..levels)
+                .map(|level| Division::new(&both(level), &chain[..level]))
+                .collect(),
+            literal,
+            rings,
+        }
+    }
+}
+
 impl Parameters {
     /// Finds the primes and checks that fresh ciphertexts and all keys reach `level`: log2 of
     /// `q_0 ... q_L P` is compared with the published limit.
@@ -68,44 +100,14 @@ impl Parameters {
     /// As [`Parameters::new`], without [`CkksError::Security`].
     pub fn insecure_unchecked(literal: ParametersLiteral) -> Result<Self, CkksError> {
         check(&literal)?;
-        let levels = literal.modulus_bits.len();
         let dimension = 1 << literal.log_dimension;
         let mut moduli: Vec<Modulus> = Vec::new();
         for &bits in literal.modulus_bits.iter().chain(&literal.special_bits) {
             moduli.push(primes::nearest_ntt_prime(bits, dimension, &moduli)?);
         }
-        let rings: Vec<Ring> =
+        let rings =
             moduli.into_iter().map(|q| Ring::new(dimension, q)).collect::<Result<_, _>>()?;
-        let digit_length = levels.div_ceil(literal.digits);
-        let (chain, special) = rings.split_at(levels);
-        let both = |level: usize| [special, &chain[level..=level]].concat();
-        let inner = Inner {
-            levels,
-            digit_length,
-            digits: (0..levels)
-                .map(|level| {
-                    let begin = level - level % digit_length;
-                    BasisConversion::new(&chain[begin..=level], &rings)
-                })
-                .collect(),
-            special_product: chain
-                .iter()
-                .map(|ring| {
-                    let primes = special.iter().map(|ring| ring.modulus().value());
-                    ring.factor(rns::product(ring, primes))
-                })
-                .collect(),
-            special: Division::new(special, chain),
-            rescale: (1..levels)
-                .map(|level| Division::new(&chain[level..=level], &chain[..level]))
-                .collect(),
-            special_rescale: (1..levels)
-                .map(|level| Division::new(&both(level), &chain[..level]))
-                .collect(),
-            literal,
-            rings,
-        };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner::new(literal, rings))))
     }
 
     /// The literal that these parameters were built from.

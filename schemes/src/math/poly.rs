@@ -4,7 +4,7 @@
 //! bit-reversed order ([`Ntt`]), reduced modulo `q` in both.
 
 use super::modulus::Halvings;
-use super::{Buffer, MathError, Modulus, Ring};
+use super::{Buffer, MathError, Modulus, Permutation, Ring};
 use std::marker::PhantomData;
 use zeroize::Zeroize;
 
@@ -336,13 +336,11 @@ impl Poly<Ntt> {
         self.ring.prepare(&mut self.data);
     }
 
-    /// The values at these indices, all below `N`.
+    /// The image under an automorphism of the ring.
     #[must_use]
-    pub(crate) fn permuted(&self, permutation: &[u32]) -> Self {
+    pub(crate) fn permuted(&self, permutation: &Permutation) -> Self {
         let mut image = Self::stale(&self.ring);
-        for (value, &index) in image.data.iter_mut().zip(permutation) {
-            *value = self.data[index as usize];
-        }
+        self.ring.permute(&mut image.data, &self.data, permutation);
         image
     }
 

@@ -2,7 +2,7 @@
 //! small residues from one basis of primes to another.
 
 use super::ntt::Factor;
-use super::{Buffer, Coeff, MathError, Ntt, Poly, Ring};
+use super::{Buffer, Coeff, MathError, Ntt, Permutation, Poly, Ring};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
@@ -183,9 +183,9 @@ impl RnsPoly<Ntt> {
         self.limbs.iter_mut().zip(operands).try_for_each(|(sum, (a, b))| sum.add_product(a, b))
     }
 
-    /// The image under `X -> X^element`, whose [`permutation`] is given.
+    /// The image under an automorphism.
     #[must_use]
-    pub(crate) fn permuted(&self, permutation: &[u32]) -> Self {
+    pub(crate) fn permuted(&self, permutation: &Permutation) -> Self {
         Self { limbs: self.limbs.iter().map(|limb| limb.permuted(permutation)).collect() }
     }
 }
@@ -194,21 +194,6 @@ impl<D> Zeroize for RnsPoly<D> {
     fn zeroize(&mut self) {
         self.limbs.iter_mut().for_each(Zeroize::zeroize);
     }
-}
-
-/// Where each value of the transform of `f(X^element)` stands in that of `f`. Value `i` is `f` at the
-/// root of unity to the `2 r + 1`, `r` the reversal of the bits of `i`.
-///
-/// # Errors
-/// [`MathError::GaloisElement`] where the element is even or not below `2N`.
-pub(crate) fn permutation(element: usize, dimension: usize) -> Result<Vec<u32>, MathError> {
-    if element.is_multiple_of(2) || element >= 2 * dimension {
-        return Err(MathError::GaloisElement { element, dimension });
-    }
-    let shift = usize::BITS - dimension.ilog2();
-    let reverse = |index: usize| index.reverse_bits() >> shift;
-    let source = |index| reverse((2 * reverse(index) + 1) * element % (2 * dimension) / 2) as u32;
-    Ok((0..dimension).map(source).collect())
 }
 
 /// Residues lifted out of a basis: `x = sum_i y_i Q/q_i - v Q`, the representative in
@@ -337,5 +322,116 @@ impl Division {
             limb
         });
         RnsPoly { limbs: limbs.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::primes::nearest_ntt_prime;
+    use proptest::prelude::*;
+
+    const N: usize = 32;
+
+    fn rings(bits: &[u32]) -> Vec<Ring> {
+        let mut moduli = Vec::new();
+        for &bits in bits {
+            moduli.push(nearest_ntt_prime(bits, N, &moduli).unwrap());
+        }
+        moduli.into_iter().map(|q| Ring::new(N, q).unwrap()).collect()
+    }
+
+    fn primes() -> impl Strategy<Value = Vec<u32>> {
+        prop::collection::vec(prop::sample::select(vec![30u32, 40, 49, 50, 58, 61]), 1..5)
+    }
+
+    fn small(integers: &[i64], rings: &[Ring]) -> RnsPoly<Ntt> {
+        RnsPoly::from_signed(rings, integers).unwrap().into_ntt()
+    }
+
+    proptest! {
+        /// Integers that one prime of the basis holds, so that they are their own representatives.
+        #[test]
+        fn conversions_keep_centred_integers(
+            (sources, targets) in (primes(), primes()),
+            integers in prop::collection::vec(-(1i64 << 27)..1 << 27, N),
+        ) {
+            let all = rings(&[sources.clone(), targets].concat());
+            let (sources, targets) = all.split_at(sources.len());
+            let conversion = BasisConversion::new(sources, targets);
+            let poly = small(&integers, sources);
+            let lifted = conversion.lift(&poly.limbs().iter().collect::<Vec<_>>());
+            for (index, ring) in targets.iter().enumerate() {
+                let mut found = vec![0; N];
+                conversion.convert(&lifted, index, ring, &mut found);
+                let expected = Poly::from_signed(ring, &integers).unwrap();
+                prop_assert_eq!(&found[..], expected.values());
+            }
+        }
+
+        #[test]
+        fn division_rounds_to_the_nearest(
+            integers in prop::collection::vec(-(1i64 << 48)..1 << 48, N),
+        ) {
+            let all = rings(&[50, 50, 20, 21]);
+            let (kept, dropped) = all.split_at(2);
+            let divisor: i64 = dropped.iter().map(|ring| ring.modulus().value() as i64).product();
+            let division = Division::new(dropped, kept);
+            let mut limbs = small(&integers, &all).into_limbs();
+            let rest = limbs.split_off(2);
+            let quotient = division.divide(limbs, &rest.iter().collect::<Vec<_>>());
+            let nearest = |&x: &i64| (x as f64 / divisor as f64).round() as i64;
+            let expected: Vec<i64> = integers.iter().map(nearest).collect();
+            prop_assert_eq!(quotient, small(&expected, kept));
+        }
+
+        #[test]
+        fn permutations_are_automorphisms(
+            integers in prop::collection::vec(-1000i64..1000, N),
+            half in 0..N,
+        ) {
+            // all kernels order their values alike
+            for ring in rings(&[30, 40, 50, 58, 61]) {
+                let poly = Poly::from_signed(&ring, &integers).unwrap();
+                let image = poly.automorphism(2 * half + 1).unwrap().into_ntt();
+                let order = Permutation::new(2 * half + 1, N).unwrap();
+                prop_assert_eq!(poly.into_ntt().permuted(&order), image);
+            }
+        }
+
+        #[test]
+        fn limbs_are_independent(
+            a in prop::collection::vec(-1000i64..1000, N),
+            b in prop::collection::vec(-1000i64..1000, N),
+        ) {
+            let rings = rings(&[40, 50]);
+            let [x, y] = [&a, &b].map(|integers| small(integers, &rings));
+            let sum: Vec<i64> = a.iter().zip(&b).map(|(a, b)| a + b).collect();
+            prop_assert_eq!(x.plus(&y).unwrap(), small(&sum, &rings));
+            prop_assert_eq!(x.plus(&y).unwrap().minus(&y).unwrap(), x.clone());
+            let mut product = x.clone();
+            product.mul_assign(&y).unwrap();
+            prop_assert_eq!(&product, &x.times(&y).unwrap());
+            let mut other = RnsPoly::zero(&rings);
+            other.add_product(&x, &y).unwrap();
+            prop_assert_eq!(product.into_coeff(), other.into_coeff());
+        }
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        let rings = rings(&[40, 50]);
+        let mut poly: RnsPoly<Ntt> = RnsPoly::zero(&rings);
+        let short = RnsPoly::zero(&rings[..1]);
+        let limbs = MathError::Limbs { left: 2, right: 1 };
+        assert_eq!(poly.add_assign(&short), Err(limbs.clone()));
+        assert_eq!(poly.plus(&short), Err(limbs.clone()));
+        assert_eq!(poly.add_product(&poly.clone(), &short), Err(limbs));
+        let swapped = RnsPoly::zero(&[rings[1].clone(), rings[0].clone()]);
+        assert!(matches!(poly.mul_assign(&swapped), Err(MathError::RingMismatch { .. })));
+        assert!(RnsPoly::<Ntt>::from_limbs(Vec::new()).is_err());
+        for element in [0, 2, 2 * N + 1] {
+            assert!(matches!(Permutation::new(element, N), Err(MathError::GaloisElement { .. })));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The standard deviation of a bootstrapping's error, to first order.
 
+use super::matrices::{raised_scale, sparse_steps, variable_scale};
 use super::modular_reduction::ModularReduction;
-use super::{Bootstrapper, integer_variance, sparse_steps};
+use super::{Bootstrapper, integer_variance};
 use crate::ckks::{CkksError, Parameters, Scale, noise};
 use std::f64::consts::PI;
 
@@ -23,7 +24,8 @@ impl Bootstrapper {
         let reduced_level = self.reduction_level() - self.reduction.depth();
         let reduced_scale = self.reduction.scale(parameters, self.reduction_level())?.finite()?;
         let per_slot = reduced_scale * reduced_scale / n;
-        let error = 4.0 * self.reduction.variance(parameters, self.reduction_level(), coefficients)?;
+        let error =
+            4.0 * self.reduction.variance(parameters, self.reduction_level(), coefficients)?;
         let switch = noise::key_switch(parameters, reduced_level);
         let halves = if self.is_sparse() { 1.0 } else { 2.0 };
         let variance = halves * error * per_slot + switch;
@@ -44,15 +46,19 @@ impl Bootstrapper {
         let parameters = &self.parameters;
         let n = parameters.dimension() as f64;
         let copies = (parameters.slots() / self.slots) as f64;
-        let raised = self.raised_scale()?.finite()?;
+        let raised = raised_scale(parameters, self.reduction_level())?.finite()?;
         let power = integer_variance(n) * raised * raised * copies;
         let switch = noise::key_switch(parameters, parameters.max_level());
-        let traced = sparse_steps(self.slots, parameters.slots()).fold(0.0, |v, _| 2.0 * v + switch);
-        let (variance, _) = self.to_coefficients.noise(parameters, (traced, power));
-        // twice the real part of one error, and the real part of the conjugation's
-        let switch = noise::key_switch(parameters, self.reduction_level());
-        let scale = self.variable_scale()?.finite()?;
-        Ok(n * (2.0 * variance + switch / 2.0) / (scale * scale))
+        let traced =
+            sparse_steps(self.slots, parameters.slots()).fold(0.0, |v, _| 2.0 * v + switch);
+        let (variance, _) = self.to_coefficients.noise_unrescaled(parameters, (traced, power));
+        // twice the real part of one error, and the real parts of the conjugation's and the rescaling's
+        let level = self.reduction_level() + 1;
+        let product = 2.0 * variance + noise::key_switch(parameters, level) / 2.0;
+        let prime = parameters.modulus(level)?.log2();
+        let real = product * (-2.0 * prime).exp2() + noise::rounding(parameters) / 2.0;
+        let scale = variable_scale(parameters, self.reduction_level())?.finite()?;
+        Ok(n * real / (scale * scale))
     }
 }
 
@@ -60,10 +66,16 @@ impl ModularReduction {
     /// The variance of the imaginary part of the result, from the real error of an operand at `level`.
     ///
     /// Errors of the exponential count by their part along the circle, which each squaring doubles.
-    fn variance(&self, parameters: &Parameters, level: usize, operand: f64) -> Result<f64, CkksError> {
+    fn variance(
+        &self,
+        parameters: &Parameters,
+        level: usize,
+        operand: f64,
+    ) -> Result<f64, CkksError> {
         let n = parameters.dimension() as f64;
         let angle = self.angle();
-        let mut variance = angle * angle * operand + self.exponential_variance(parameters, level)?;
+        let mut variance =
+            angle * angle * operand + self.exponential_variance(parameters, level)?;
         let mut scale = self.target(parameters, level)?;
         let levels: Vec<usize> = self.products(level).collect();
         for (index, &level) in levels.iter().enumerate() {
@@ -80,9 +92,13 @@ impl ModularReduction {
 
     /// The mean, over a Gaussian integer part, of the variance along the circle that the evaluation of
     /// cosine and sine adds.
-    fn exponential_variance(&self, parameters: &Parameters, level: usize) -> Result<f64, CkksError> {
+    fn exponential_variance(
+        &self,
+        parameters: &Parameters,
+        level: usize,
+    ) -> Result<f64, CkksError> {
         let target = self.target(parameters, level)?;
-        let scale = super::variable_scale(parameters, level)?;
+        let scale = variable_scale(parameters, level)?;
         let deviation = integer_variance(parameters.dimension() as f64).sqrt();
         let unit = deviation * 2.0 * PI / self.angle() / f64::from(1u32 << self.squarings());
         let (mut sum, mut weights) = (0.0, 0.0);

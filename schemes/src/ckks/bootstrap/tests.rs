@@ -1,6 +1,7 @@
 use super::*;
-use crate::ckks::{Decryptor, Encryptor, KeyGenerator, ParametersLiteral, SecretKey};
+use crate::ckks::{Decryptor, Encryptor, KeyGenerator, ParametersLiteral, SecretKey, c64};
 use crate::packing::Coeffs;
+use crate::security::SecurityLevel;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use std::sync::Arc;
@@ -15,8 +16,12 @@ struct Setup {
     rng: ChaCha20Rng,
 }
 
-fn setup(log_dimension: u32, literal: &BootstrapLiteral) -> Setup {
-    let modulus_bits = literal.modulus_bits(46, &[39, 39], [37, 61, 59]);
+/// As the shipped sets.
+const SHIPPED_BITS: [u32; 4] = [46, 37, 61, 59];
+
+fn setup(log_dimension: u32, literal: &BootstrapLiteral, bits: [u32; 4]) -> Setup {
+    let [base, rest @ ..] = bits;
+    let modulus_bits = literal.modulus_bits(base, &[39, 39], rest);
     let digits = modulus_bits.len().div_ceil(4);
     let special_bits = vec![61; 5];
     let parameters = ParametersLiteral { log_dimension, modulus_bits, special_bits, digits };
@@ -52,19 +57,11 @@ impl Setup {
     }
 }
 
-/// `-log2` of the root mean square and of the largest error.
-fn precision(found: &[c64], expected: &[c64]) -> (f64, f64) {
-    let errors = found.iter().zip(expected.iter().cycle()).map(|(a, b)| (a - b).norm());
-    let (squares, largest) =
-        errors.fold((0.0, 0.0f64), |(sum, largest), e| (sum + e * e, largest.max(e)));
-    (-(squares / found.len() as f64).sqrt().log2(), -largest.log2())
-}
-
 #[test]
 fn steps_hold_what_they_say() {
     let log_dimension = 8;
     let literal = BootstrapLiteral::new(log_dimension, 7);
-    let mut setup = setup(log_dimension, &literal);
+    let mut setup = setup(log_dimension, &literal, SHIPPED_BITS);
     let values = setup.values(128);
     let scale = Scale::power_of_two(39);
     let operand = setup.encrypt(&values, 0, &scale);
@@ -91,32 +88,124 @@ fn steps_hold_what_they_say() {
     }
 }
 
-#[test]
-fn full_slots_survive() {
-    let log_dimension = 10;
-    let literal = BootstrapLiteral::new(log_dimension, 9);
-    let mut setup = setup(log_dimension, &literal);
-    let values = setup.values(512);
-    let scale = Scale::power_of_two(39);
-    let operand = setup.encrypt(&values, 0, &scale);
-    let result = setup.bootstrapper.bootstrap(&setup.evaluator, &operand, &setup.keys).unwrap();
-    assert_eq!((result.level(), result.scale()), (2, &scale));
-    let (mean, worst) = precision(&setup.decrypt(&result), &values);
-    println!("full: {mean:.1} bits, worst {worst:.1}");
-    assert!(mean > 25.0 && worst > 23.0, "{mean} {worst}");
+/// Bootstraps random messages and returns the root mean square of the error, the largest error and
+/// the predicted standard deviation.
+fn errors(setup: &mut Setup, runs: usize, scale: &Scale) -> [f64; 3] {
+    let slots = setup.bootstrapper.slots();
+    let (mut squares, mut largest) = (0.0, 0.0f64);
+    for _ in 0..runs {
+        let values = setup.values(slots);
+        let operand = setup.encrypt(&values, 0, scale);
+        let before = setup.decrypt(&operand);
+        let result = setup.bootstrapper.bootstrap(&setup.evaluator, &operand, &setup.keys).unwrap();
+        assert_eq!((result.level(), result.scale()), (setup.bootstrapper.output_level(), scale));
+        let after = setup.decrypt(&result);
+        for error in after.iter().zip(&before).map(|(a, b)| (a - b).norm()) {
+            squares += error * error;
+            largest = largest.max(error);
+        }
+    }
+    let count = (runs * setup.parameters.slots()) as f64;
+    // two real parts, each uniform in [-0.7, 0.7]
+    let predicted = setup.bootstrapper.standard_error(scale, 2.0 * 0.49 / 3.0).unwrap();
+    [(squares / count).sqrt(), largest, predicted]
 }
 
 #[test]
-fn sparse_slots_survive() {
-    let log_dimension = 10;
-    let literal = BootstrapLiteral::new(log_dimension, 5);
-    let mut setup = setup(log_dimension, &literal);
-    let values = setup.values(32);
-    let scale = Scale::power_of_two(39);
-    let operand = setup.encrypt(&values, 0, &scale);
-    let result = setup.bootstrapper.bootstrap(&setup.evaluator, &operand, &setup.keys).unwrap();
-    assert_eq!((result.level(), result.scale()), (2, &scale));
-    let (mean, worst) = precision(&setup.decrypt(&result), &values);
-    println!("sparse: {mean:.1} bits, worst {worst:.1}");
-    assert!(mean > 25.0 && worst > 23.0, "{mean} {worst}");
+fn full_slots_survive_with_the_predicted_error() {
+    let mut setup = setup(10, &BootstrapLiteral::new(10, 9), SHIPPED_BITS);
+    assert_eq!(setup.bootstrapper.output_level(), 2);
+    let [measured, largest, predicted] = errors(&mut setup, 4, &Scale::power_of_two(39));
+    println!("full: 2^{:.2}, predicted 2^{:.2}", measured.log2(), predicted.log2());
+    assert!(measured < 29f64.exp2().recip() && largest < 27f64.exp2().recip());
+    assert!((measured / predicted - 1.0).abs() < 0.1, "{measured:e} {predicted:e}");
+}
+
+#[test]
+fn sparse_slots_survive_with_the_predicted_error() {
+    let mut setup = setup(10, &BootstrapLiteral::new(10, 5), SHIPPED_BITS);
+    let [measured, largest, predicted] = errors(&mut setup, 4, &Scale::power_of_two(39));
+    println!("sparse: 2^{:.2}, predicted 2^{:.2}", measured.log2(), predicted.log2());
+    assert!(measured < 29f64.exp2().recip() && largest < 27f64.exp2().recip());
+    assert!((measured / predicted - 1.0).abs() < 0.1, "{measured:e} {predicted:e}");
+}
+
+/// With wider matrices and a coarser modular reduction, nothing but its error counts.
+#[test]
+fn the_modular_reduction_errs_as_predicted() {
+    for log_slots in [9, 4] {
+        let mut setup = setup(10, &BootstrapLiteral::new(10, log_slots), [46, 50, 55, 59]);
+        let [measured, _, predicted] = errors(&mut setup, 4, &Scale::power_of_two(39));
+        println!("{log_slots}: 2^{:.2}, predicted 2^{:.2}", measured.log2(), predicted.log2());
+        assert!((measured / predicted - 1.0).abs() < 0.1, "{measured:e} {predicted:e}");
+    }
+}
+
+#[test]
+fn scales_keys_and_literals_that_cannot_be_are_refused() {
+    let literal = BootstrapLiteral::new(6, 5);
+    let mut setup = setup(6, &literal, SHIPPED_BITS);
+    let operand = setup.encrypt(&[c64::new(0.001, 0.0); 2], 0, &Scale::power_of_two(46));
+    fn bootstrap(setup: &Setup, operand: &Ciphertext<Slots>, keys: &EvaluationKeys) -> CkksError {
+        setup.bootstrapper.bootstrap(&setup.evaluator, operand, keys).unwrap_err()
+    }
+    let error = bootstrap(&setup, &operand, &setup.keys);
+    assert!(matches!(error, CkksError::InvalidScale { .. }));
+
+    let operand = setup.encrypt(&[c64::new(0.5, 0.0); 2], 1, &Scale::power_of_two(39));
+    let generator = KeyGenerator::new(&setup.parameters);
+    let secret = setup.secret.clone();
+    let mut requirements = setup.bootstrapper.requirements();
+    requirements.relinearization = None;
+    let keys = generator.evaluation_keys(&secret, &requirements, &mut setup.rng).unwrap();
+    let error = bootstrap(&setup, &operand, &keys.expand(&setup.parameters).unwrap());
+    assert!(matches!(error, CkksError::MissingRelinearizationKey { .. }));
+
+    let refused = |change: &dyn Fn(&mut BootstrapLiteral)| {
+        let mut literal = literal.clone();
+        change(&mut literal);
+        Bootstrapper::new(&setup.parameters, &setup.encoder, &literal).unwrap_err()
+    };
+    for error in [
+        refused(&|literal| literal.log_slots = 6),
+        refused(&|literal| literal.log_slots = 0),
+        refused(&|literal| literal.coefficients_to_slots = 0),
+        refused(&|literal| literal.slots_to_coefficients = 6),
+        refused(&|literal| literal.modular_reduction.harmonics = 3),
+    ] {
+        assert!(matches!(error, CkksError::Parameter { .. }), "{error}");
+    }
+    let error = refused(&|literal| literal.modular_reduction.squarings += 9);
+    assert!(matches!(error, CkksError::Level { .. }), "{error}");
+}
+
+#[test]
+fn shipped_sets_are_secure_and_leave_their_levels() {
+    for (levels, (parameters, literal)) in
+        [(6, BootstrapLiteral::deep()), (2, BootstrapLiteral::compact())]
+    {
+        let bits =
+            f64::from(parameters.modulus_bits.iter().chain(&parameters.special_bits).sum::<u32>());
+        assert!(bits < 1747.0, "{bits}");
+        let depth = literal.coefficients_to_slots
+            + literal.modular_reduction.depth()
+            + literal.slots_to_coefficients;
+        assert_eq!(parameters.modulus_bits.len(), 1 + levels + depth);
+        let parameters = Parameters::new(parameters, SecurityLevel::Bits128).unwrap();
+        assert!(parameters.log2_qp() <= 1747.0);
+    }
+}
+
+#[test]
+#[ignore]
+fn exp16() {
+    for (p, l) in [BootstrapLiteral::compact(), BootstrapLiteral::deep()] {
+        let p = Parameters::new(p, SecurityLevel::Bits128).unwrap();
+        let e = Encoder::new(&p);
+        let b = Bootstrapper::new(&p, &e, &l).unwrap();
+        println!(
+            "exp {:.3}",
+            b.standard_error(&Scale::power_of_two(39), 1.0 / 3.0).unwrap().log2()
+        );
+    }
 }

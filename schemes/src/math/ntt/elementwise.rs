@@ -2,6 +2,7 @@
 
 use super::{ROWS_AT_ONCE, Ring, RingData};
 use crate::math::modulus::ShoupOperand;
+use crate::math::{Buffer, Permutation};
 
 /// A constant residue of one ring, prepared for its kernels.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,18 @@ impl Ring {
     /// Brings constant operands into the form in which [`Ring::accumulate_rows`] returns plain sums.
     pub(crate) fn prepare(&self, values: &mut [u64]) {
         self.scale(values, self.factor(self.preparation()));
+    }
+
+    /// Writes the image of `source` under a permutation.
+    pub(crate) fn permute(&self, target: &mut [u64], source: &[u64], permutation: &Permutation) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(ifma) = self.0.ifma {
+            return ifma.permute(target, source, permutation);
+        }
+        let (target, _) = target.as_chunks_mut();
+        for (target, (block, order)) in target.iter_mut().zip(permutation.sources(source)) {
+            *target = order.map(|place| block[place as usize]);
+        }
     }
 
     /// `target = left * right`.
@@ -103,7 +116,7 @@ impl Ring {
     }
 
     /// `target = sum_i source_i factor_i`, of words that need not be residues; `narrow` promises that
-    /// they are below `2^50`, which allows a faster kernel for up to [`ROWS_AT_ONCE`] sources.
+    /// they are below `2^50`, which allows a faster kernel.
     pub(crate) fn convert(
         &self,
         target: &mut [u64],
@@ -111,8 +124,30 @@ impl Ring {
         factors: &[Factor],
         narrow: bool,
     ) {
+        let mut groups = sources.chunks(ROWS_AT_ONCE).zip(factors.chunks(ROWS_AT_ONCE));
+        match groups.next() {
+            Some((sources, factors)) => self.convert_group(target, sources, factors, narrow),
+            None => target.fill(0),
+        }
+        for (sources, factors) in groups {
+            let mut sum = Buffer::stale(target.len());
+            self.convert_group(&mut sum, sources, factors, narrow);
+            for (target, &term) in target.iter_mut().zip(sum.iter()) {
+                *target = self.modulus().add(*target, term);
+            }
+        }
+    }
+
+    /// At most [`ROWS_AT_ONCE`] sources of [`Ring::convert`].
+    fn convert_group(
+        &self,
+        target: &mut [u64],
+        sources: &[&[u64]],
+        factors: &[Factor],
+        narrow: bool,
+    ) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(ifma) = self.0.ifma.filter(|_| narrow && sources.len() <= ROWS_AT_ONCE) {
+        if let Some(ifma) = self.0.ifma.filter(|_| narrow) {
             let constants: Vec<u64> = factors.iter().map(|factor| factor.prepared).collect();
             return ifma.convert(target, sources, &constants);
         }
@@ -169,7 +204,6 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::math::Buffer;
     use crate::math::primes::largest_ntt_prime;
     use proptest::prelude::*;
 
@@ -224,6 +258,77 @@ mod tests {
                 }
             }
             prop_assert_eq!(found, expected);
+        }
+    }
+
+    /// Residues, with the largest now and then.
+    fn residues(ring: &Ring, seed: u64) -> Vec<u64> {
+        let q = ring.modulus().value();
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            if state >> 61 == 0 { q - 1 } else { (state >> 2) % q }
+        };
+        (0..ring.dimension()).map(|_| next()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn kernels_are_their_formulas(ring in rings(), seed: u64) {
+            let (n, q) = (ring.dimension(), ring.modulus());
+            let [a, b, c, d] = [0, 1, 2, 3].map(|k| residues(&ring, seed.wrapping_add(k)));
+            let map = |f: &dyn Fn(usize) -> u64| (0..n).map(f).collect::<Vec<u64>>();
+            let mut found = vec![7; n];
+            ring.multiply(&mut found, &a, &b);
+            prop_assert_eq!(&found, &map(&|i| q.mul(a[i], b[i])));
+            ring.multiply_assign(&mut found, &c);
+            prop_assert_eq!(&found, &map(&|i| q.mul(q.mul(a[i], b[i]), c[i])));
+            ring.cross(&mut found, [&a, &b], [&c, &d]);
+            prop_assert_eq!(&found, &map(&|i| q.add(q.mul(a[i], d[i]), q.mul(b[i], c[i]))));
+            let factor = ring.factor(a[0]);
+            found.copy_from_slice(&b);
+            ring.scale(&mut found, factor);
+            prop_assert_eq!(&found, &map(&|i| q.mul(b[i], a[0])));
+            found.copy_from_slice(&b);
+            ring.sub_scale(&mut found, &c, factor);
+            prop_assert_eq!(&found, &map(&|i| q.mul(q.sub(b[i], c[i]), a[0])));
+        }
+
+        #[test]
+        fn prepared_operands_give_plain_sums(ring in rings(), seed: u64) {
+            let (n, q) = (ring.dimension(), ring.modulus());
+            let [a, b, c] = [0, 1, 2].map(|k| residues(&ring, seed.wrapping_add(k)));
+            let [mut x, mut y] = [b.clone(), c.clone()];
+            ring.prepare(&mut x);
+            ring.prepare(&mut y);
+            let mut sums = [vec![0; n], vec![0; n]];
+            let [first, second] = &mut sums;
+            ring.accumulate_rows([first, second], true, &[&a, &a], &[[&x, &y], [&y, &x]]);
+            let expected: Vec<u64> = (0..n).map(|i| q.mul(a[i], q.add(b[i], c[i]))).collect();
+            prop_assert_eq!(&sums[0], &expected);
+            prop_assert_eq!(&sums[1], &expected);
+        }
+
+        /// Words of other primes, narrow or not, more of them than one pass takes.
+        #[test]
+        fn conversions_are_sums_of_words_times_constants(
+            ring in rings(),
+            words in prop::collection::vec(any::<u64>(), 1..20),
+            narrow: bool,
+        ) {
+            let (n, q) = (ring.dimension(), ring.modulus());
+            let words = words.iter().map(|word| if narrow { word >> 14 } else { *word });
+            let words: Vec<u64> = words.collect();
+            let sources: Vec<Vec<u64>> = words.iter().map(|&word| vec![word; n]).collect();
+            let sources: Vec<&[u64]> = sources.iter().map(Vec::as_slice).collect();
+            let factors: Vec<u64> = words.iter().map(|word| (word ^ 12345) % q.value()).collect();
+            let prepared: Vec<Factor> = factors.iter().map(|&factor| ring.factor(factor)).collect();
+            let mut found = vec![7; n];
+            ring.convert(&mut found, &sources, &prepared, narrow);
+            let expected = words.iter().zip(&factors).fold(0, |sum, (&word, &factor)| {
+                q.add(sum, q.mul(word % q.value(), factor))
+            });
+            prop_assert!(found.iter().all(|&value| value == expected));
         }
     }
 }

@@ -2,12 +2,14 @@
 //! Montgomery's reduction by `2^52` (Mathematics of Computation 44, 1985), once per sum.
 
 use super::ROWS_AT_ONCE;
-use crate::math::Modulus;
+use crate::math::{Modulus, Permutation};
 use pulp::bytemuck::cast;
-use std::arch::x86_64::__m512i;
+use std::arch::x86_64::{__m512i, _MM_HINT_T0, _mm_prefetch};
 
 /// Vectors of 8 values that are worked on together.
 const VECTORS: usize = 4;
+/// Tiles that memory is asked for in advance: 4 kB.
+const AHEAD: usize = 16;
 type Tile = [[u64; 8]; VECTORS];
 
 const BITS: u32 = 52;
@@ -85,6 +87,8 @@ impl Ifma {
         // `[low, high]` with the sum `low + 2^52 high`
         let mut lazy = [[[zero; 2]; VECTORS]; 2];
         for (left, right) in left.iter().zip(right) {
+            prefetch(left, index + AHEAD);
+            right.iter().for_each(|right| prefetch(right, index + AHEAD));
             let left = load(left, index);
             for (lazy, right) in lazy.iter_mut().zip(right) {
                 for ((lazy, left), right) in lazy.iter_mut().zip(left).zip(load(right, index)) {
@@ -154,6 +158,20 @@ impl Ifma {
         let [_, estimate] = self.multiply_add([zero; 2], a, quotient);
         let [multiple, _] = self.multiply_add([zero; 2], estimate, q);
         avx._mm512_and_si512(avx._mm512_sub_epi64(product, multiple), mask)
+    }
+
+    /// Writes the image of `source` under a permutation.
+    pub(super) fn permute(self, target: &mut [u64], source: &[u64], permutation: &Permutation) {
+        self.simd.vectorize(
+            #[inline(always)]
+            || {
+                let avx = self.simd.avx512f;
+                let sources = permutation.sources(source);
+                for (target, (block, order)) in vectors_mut(target).zip(sources) {
+                    *target = cast(avx._mm512_permutexvar_epi64(cast(*order), cast(*block)));
+                }
+            },
+        );
     }
 
     /// `target = left * right`, value by value.
@@ -301,6 +319,20 @@ fn vectors_mut(values: &mut [u64]) -> std::slice::IterMut<'_, [u64; 8]> {
 
 fn tiles_mut(values: &mut [u64]) -> &mut [Tile] {
     values.as_chunks_mut().0.as_chunks_mut().0
+}
+
+/// Asks for tile `index`, if there is one. The rows of a sum are megabytes: the processor's own
+/// prefetching stops at each page of each of them.
+#[inline(always)]
+#[allow(unsafe_code)]
+fn prefetch(values: &[u64], index: usize) {
+    let tiles: &[Tile] = values.as_chunks().0.as_chunks().0;
+    if let Some(tile) = tiles.get(index) {
+        for vector in tile {
+            // SAFETY: a prefetch only hints, and the address is that of a live vector.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(vector.as_ptr().cast()) };
+        }
+    }
 }
 
 /// Tile `index`, or zeros beyond the end.
