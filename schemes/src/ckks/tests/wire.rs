@@ -77,7 +77,7 @@ fn known_bytes() {
 }
 
 const KNOWN: [u64; 4] =
-    [0x972a_8024_ce02_f4c9, 0xa16c_fd64_bec7_ecb7, 0x11f8_6a67_cf51_6834, 0x6758_0121_d887_90bb];
+    [0x1974_3642_bf0c_1041, 0xdddf_53f4_109b_c17c, 0x788d_3c91_23be_06c2, 0x07db_9751_4fc9_2d91];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
