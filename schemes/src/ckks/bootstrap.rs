@@ -25,34 +25,38 @@
 //! `2 y^2 - 1` (Han and Ki, ePrint 2019/688); it is the real part of the same thing at the same depth, but
 //! it forgets the sign of the angle, so that where the cosine is near 1 an error is multiplied with up
 //! to 4 by each doubling instead of 2. With integer parts as large as a dense secret makes them, this
-//! decides the precision. Simulated at `K = 538`, each rescaling adding an independent error of
-//! standard deviation 1 (small against the value), the error of `sin(2 pi x)`:
+//! decides the precision. Simulated in doubles at `K = 537` and `N = 2^16`, with the powers, blocks and
+//! squarings of the circuit each given an independent error of standard deviation 1 (in units small
+//! against the value), the error of `sin(2 pi x)` over `2^17` values:
 //!
-//! | method | degree | squarings | levels | standard deviation | largest of 2^17 |
-//! |---|---|---|---|---|---|
-//! | double angle | 62 | 7 | 13 | 2^17.3 | 2^22.4 |
-//! | exponential | 62 | 7 | 13 | 2^13.3 | 2^16.2 |
-//! | exponential | 46 | 8 | 14 | 2^12.7 | 2^15.4 |
-//! | exponential | 31 | 9 | 14 | 2^11.9 | 2^14.2 |
+//! | method | degree | squarings | levels | interpolation | standard deviation | largest |
+//! |---|---|---|---|---|---|---|
+//! | double angle | 62 | 7 | 13 | 2^-46.5 | 2^17.3 | 2^22.4 |
+//! | exponential | 62 | 7 | 13 | 2^-46.3 | 2^13.3 | 2^16.2 |
+//! | exponential | 46 | 8 | 14 | 2^-47.1 | 2^12.7 | 2^15.4 |
+//! | exponential | 31 | 9 | 14 | 2^-48.1 | 2^11.9 | 2^14.2 |
 //!
-//! The floor is `2 pi K = 2^11.7`, the derivative with respect to the input, so the last line is
-//! taken. `x mod 1` itself is a sine series (Jutla and Manohar, ePrint 2021/572): with two terms,
-//! `(8 sin t - sin 2t) / 6 = t - t^5/30 + ...`, one level buys a cubic term less.
+//! An error of the input alone gives `2 pi K = 2^11.7`, which is the floor, so the last line is taken:
+//! five levels for degree 31, `r = ceil(log2(2 pi K / 7))`. `x mod 1` itself is a sine series (Jutla and
+//! Manohar, ePrint 2021/572): with two terms, `(8 sin t - sin 2t) / 6 = t - t^5/30 + ...`, one more level
+//! takes the place of an arcsine.
 //!
 //! # Error
 //!
-//! Let `S` be the scale (the primes) of the modular reduction and `D` the scale of the message, both
-//! as numbers, and `A` the factor of the table, `2^11.9` at `N = 2^16`. A rescaling adds
-//! `sqrt(N/18)` to each coefficient, so `N/6` to the real part of a slot. In the slots of the result
-//! the standard deviation of the error is about
+//! Let `S` be the prime where the reduction begins and `D` the scale of the message. A rounding is an
+//! error of `N / sqrt(18)` in a slot. In the coefficients over `q_0` it counts as `2^11 N / S` at
+//! `N = 2^16`, the levels of the polynomial being the greater part, and `sqrt(N) q_0 / (2 pi D)` times
+//! that in the slots of the result. [`Bootstrapper::standard_error`] adds up all of it. Beside it, a
+//! message with a coefficient `c D` is wrong by `(2 pi c D / q_0)^4 c / 30` there: `2^-22.3` where all
+//! slots are 1 and `q_0 / D = 2^7`, as in the shipped sets; coefficients of independent slots are about
+//! `1 / sqrt(N)` of that.
 //!
-//! ```text
-//! A / (2 pi) * (N / 6) / S * q_0 / D * sqrt(N)
-//! ```
+//! | set, `2^15` slots | levels left | keys | matrices | standard deviation, predicted | measured | worst slot |
+//! |---|---|---|---|---|---|---|
+//! | [`BootstrapLiteral::deep`] | 6 of 39 bits | 48, 9.6 GB | 3.8 GB | 2^-22.37 | 2^-22.37 | 2^-20.68 |
+//! | [`BootstrapLiteral::compact`] | 2 of 39 bits | 48, 6.0 GB | 3.5 GB | 2^-22.56 | 2^-22.55 | 2^-20.75 |
 //!
-//! and a message whose largest *coefficient* is `c D` is wrong by another `(2 pi c D / q_0)^4 c / 30`
-//! there, at most. Slots bounded by 1 have coefficients bounded by 1 (all slots equal), typically
-//! `1/sqrt(N)`. Both want `q_0 / D` between `2^7` and `2^10`.
+//! Complex slots uniform in a square of diagonal 2. `examples/ckks_bootstrap.rs` prints this, with times.
 
 mod error;
 mod matrices;
@@ -63,6 +67,7 @@ use modular_reduction::ModularReduction;
 pub use modular_reduction::ModularReductionLiteral;
 
 use super::dft::{self, FactoredTransform};
+use super::evaluator::check_levels;
 use super::{
     Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters,
     ParametersLiteral, Scale,
@@ -74,6 +79,7 @@ use std::f64::consts::LN_2;
 
 /// `-log2` of the probability that an integer part exceeds the bound in one bootstrapping.
 const FAILURE_BITS: f64 = 40.0;
+
 /// What a user chooses of a bootstrapping; unchecked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootstrapLiteral {
@@ -103,14 +109,15 @@ impl BootstrapLiteral {
     }
 
     /// A parameter set of 128 bits at `N = 2^16` with all `2^15` slots, for messages at the scale
-    /// `2^39`: bootstrapping leaves 6 levels of 39 bits. Its keys take 10 GB.
+    /// `2^39` and of about 1 at most: bootstrapping takes 21 levels and leaves 6 of 39 bits. Its keys
+    /// take 9.6 GB.
     #[must_use]
     pub fn deep() -> (ParametersLiteral, Self) {
         Self::shipped(6, 5, 6)
     }
 
-    /// As [`BootstrapLiteral::deep`], with larger digits in the key switches: 2 levels left, 40 %
-    /// fewer transforms and keys of 6 GB.
+    /// As [`BootstrapLiteral::deep`], with larger digits in the key switches: 2 levels left, keys of
+    /// 6 GB, and little more than half of the time.
     #[must_use]
     pub fn compact() -> (ParametersLiteral, Self) {
         Self::shipped(2, 7, 4)
@@ -332,7 +339,7 @@ impl Bootstrapper {
     /// of the coefficients becomes the imaginary part where there were two ciphertexts.
     ///
     /// # Errors
-    /// As [`Bootstrapper::bootstrap`].
+    /// As [`Bootstrapper::bootstrap`]; [`CkksError::LevelMismatch`] for operands at another level.
     pub fn reduce(
         &self,
         evaluator: &Evaluator,
@@ -340,7 +347,10 @@ impl Bootstrapper {
         keys: &EvaluationKeys,
     ) -> Result<Ciphertext<Slots>, CkksError> {
         // u - conj(u) = 2 i Im u; one conjugation serves both halves
-        let reduce = |part| self.reduction.apply(evaluator, part, keys);
+        let reduce = |part: &Ciphertext<Slots>| {
+            check_levels(self.reduction_level(), part.level())?;
+            self.reduction.apply(evaluator, part, keys)
+        };
         let [first, rest @ ..] = coefficients else {
             let (what, allowed) = ("the number of ciphertexts", "1 or 2");
             return Err(CkksError::Parameter { what, value: coefficients.len(), allowed });

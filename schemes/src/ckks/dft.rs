@@ -58,6 +58,10 @@ impl FactoredTransform {
         self.transforms.len()
     }
 
+    fn last_level(&self) -> usize {
+        self.transforms.last().map_or(0, LinearTransform::level)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.transforms.iter().map(LinearTransform::bytes).sum()
     }
@@ -70,9 +74,7 @@ impl FactoredTransform {
     /// Variance and power per coefficient of the result, from those of the operand, whose slots are
     /// taken as independent.
     pub(super) fn noise(&self, parameters: &Parameters, operand: (f64, f64)) -> (f64, f64) {
-        self.transforms.last().map_or(operand, |last| {
-            rescaled(parameters, last.level(), self.noise_unrescaled(parameters, operand))
-        })
+        rescaled(parameters, self.last_level(), self.noise_unrescaled(parameters, operand))
     }
 
     /// Without the last rescaling.
@@ -146,8 +148,8 @@ fn period(values: &[c64]) -> usize {
 /// scale stay; it costs one level for each of the `groups` of butterfly layers, and one conjugation.
 /// The more groups, the fewer rotations: about `2^(log2(N/2)/groups + 1)` diagonals each.
 ///
-/// The error per slot is that of `groups` rescalings and of the plaintext matrices, whose entries
-/// have about `log2 q - log2(N)/groups` bits at a level of prime `q`.
+/// The error is that of `groups` rescalings and of the plaintext matrices, whose entries have about
+/// `log2 q - log2(N)/groups` bits at a level of prime `q`: [`CoefficientsToSlots::noise`].
 #[derive(Debug, Clone)]
 pub struct CoefficientsToSlots {
     transform: FactoredTransform,
@@ -185,6 +187,16 @@ impl CoefficientsToSlots {
     #[must_use]
     pub fn requirements(&self) -> KeyRequirements {
         self.requirements.clone()
+    }
+
+    /// The variance of the noise, per coefficient, of each of the two results of an operand with this
+    /// variance and power per coefficient ([`noise`]), its coefficients independent.
+    #[must_use]
+    pub fn noise(&self, parameters: &Parameters, operand: (f64, f64)) -> f64 {
+        let (variance, _) = self.transform.noise_unrescaled(parameters, operand);
+        let level = self.transform.last_level();
+        let product = 2.0 * variance + noise::key_switch(parameters, level);
+        noise::rescale(parameters, level, product)
     }
 
     /// The lower and the upper half of the coefficients, in the order of [`coefficient_order`].
@@ -261,6 +273,13 @@ impl SlotsToCoefficients {
     #[must_use]
     pub fn requirements(&self) -> KeyRequirements {
         self.requirements.clone()
+    }
+
+    /// The variance of the noise, per coefficient, of the result of two operands with this variance and
+    /// power per coefficient ([`noise`]) each, their slots independent.
+    #[must_use]
+    pub fn noise(&self, parameters: &Parameters, (variance, power): (f64, f64)) -> f64 {
+        self.transform.noise(parameters, (2.0 * variance, 2.0 * power)).0
     }
 
     /// One ciphertext whose coefficients are the slots of the two, in the order of

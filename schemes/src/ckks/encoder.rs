@@ -236,10 +236,9 @@ fn real_coefficients<P: Packing>(plaintext: &Plaintext<P>) -> Vec<f64> {
 pub(super) fn centred(poly: RnsPoly<Coeff>) -> Vec<f64> {
     let mut limbs = poly.into_limbs();
     let moduli: Vec<Modulus> = limbs.iter().map(Poly::modulus).collect();
-    for place in 0..limbs.len() {
+    for (place, &q) in moduli.iter().enumerate() {
         let (done, rest) = limbs.split_at_mut(place + 1);
         let Some(digits) = done.last() else { continue };
-        let q = moduli[place];
         rest.par_iter_mut().for_each(|limb| {
             let p = limb.modulus();
             let inverse = p.shoup(p.inverse_of_prime(q.value() % p.value()));

@@ -280,6 +280,9 @@ impl LinearTransform {
     }
 }
 
+/// An input, a baby step and its diagonal.
+type Uncoded<'a> = (usize, usize, &'a [c64]);
+
 /// How diagonals are encoded.
 struct Encoding<'a> {
     parameters: &'a Parameters,
@@ -292,14 +295,14 @@ impl Encoding<'_> {
     /// The giant steps of one output, whose baby steps are below `step`.
     fn output(&self, row: &[Diagonals], step: usize) -> Result<Vec<GiantStep>, CkksError> {
         let slots = self.parameters.slots();
-        let mut giants: BTreeMap<usize, Vec<(usize, usize, &[c64])>> = BTreeMap::new();
+        let mut giants: BTreeMap<usize, Vec<Uncoded>> = BTreeMap::new();
         for (input, diagonals) in row.iter().enumerate() {
             for (rotation, diagonal) in diagonals {
                 let (rotation, baby) = (rotation % slots, rotation % slots % step);
                 giants.entry(rotation - baby).or_default().push((input, baby, diagonal));
             }
         }
-        let encode = |(rotation, terms): (usize, Vec<(usize, usize, &[c64])>)| {
+        let encode = |(rotation, terms): (usize, Vec<Uncoded>)| {
             let terms = terms.into_par_iter();
             let terms = terms.map(|(input, baby, diagonal)| {
                 let (diagonal, power) = self.diagonal(diagonal, rotation)?;

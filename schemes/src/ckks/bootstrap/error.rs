@@ -100,7 +100,7 @@ impl ModularReduction {
         let target = self.target(parameters, level)?;
         let scale = variable_scale(parameters, level)?;
         let deviation = integer_variance(parameters.dimension() as f64).sqrt();
-        let unit = deviation * 2.0 * PI / self.angle() / f64::from(1u32 << self.squarings());
+        let unit = deviation * 2.0 * PI / self.angle() / (self.squarings() as f64).exp2();
         let (mut sum, mut weights) = (0.0, 0.0);
         for index in 0..SAMPLES {
             let t = SPAN * (2.0 * f64::from(index) / f64::from(SAMPLES - 1) - 1.0);

@@ -13,7 +13,7 @@ const MATRIX_BITS: f64 = 9.0;
 
 /// The variable's scale over the prime of its level: `2 T_a T_b` is a product at half the scale, so the
 /// Chebyshev polynomials stay at twice their primes by themselves.
-const VARIABLE_BITS: i32 = 0;
+const VARIABLE_BITS: i32 = 1;
 
 /// What the matrices are computed from.
 pub(super) struct Matrices<'a> {

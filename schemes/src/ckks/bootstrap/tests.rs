@@ -25,7 +25,10 @@ fn setup(log_dimension: u32, literal: &BootstrapLiteral, bits: [u32; 4]) -> Setu
     let digits = modulus_bits.len().div_ceil(4);
     let special_bits = vec![61; 5];
     let parameters = ParametersLiteral { log_dimension, modulus_bits, special_bits, digits };
-    let parameters = Parameters::insecure_unchecked(parameters).unwrap();
+    prepare(Parameters::insecure_unchecked(parameters).unwrap(), literal)
+}
+
+fn prepare(parameters: Parameters, literal: &BootstrapLiteral) -> Setup {
     let encoder = Encoder::new(&parameters);
     let bootstrapper = Bootstrapper::new(&parameters, &encoder, literal).unwrap();
     let mut rng = ChaCha20Rng::seed_from_u64(11);
@@ -161,6 +164,9 @@ fn scales_keys_and_literals_that_cannot_be_are_refused() {
     let error = bootstrap(&setup, &operand, &keys.expand(&setup.parameters).unwrap());
     assert!(matches!(error, CkksError::MissingRelinearizationKey { .. }));
 
+    let error = setup.bootstrapper.reduce(&setup.evaluator, &[operand], &setup.keys).unwrap_err();
+    assert!(matches!(error, CkksError::LevelMismatch { right: 1, .. }));
+
     let refused = |change: &dyn Fn(&mut BootstrapLiteral)| {
         let mut literal = literal.clone();
         change(&mut literal);
@@ -196,16 +202,33 @@ fn shipped_sets_are_secure_and_leave_their_levels() {
     }
 }
 
+/// All slots equal: the whole message is in one coefficient, where the sine series errs most.
 #[test]
-#[ignore]
-fn exp16() {
-    for (p, l) in [BootstrapLiteral::compact(), BootstrapLiteral::deep()] {
-        let p = Parameters::new(p, SecurityLevel::Bits128).unwrap();
-        let e = Encoder::new(&p);
-        let b = Bootstrapper::new(&p, &e, &l).unwrap();
-        println!(
-            "exp {:.3}",
-            b.standard_error(&Scale::power_of_two(39), 1.0 / 3.0).unwrap().log2()
-        );
-    }
+fn constant_messages_err_by_the_sine_series() {
+    let mut setup = setup(8, &BootstrapLiteral::new(8, 7), SHIPPED_BITS);
+    let operand = setup.encrypt(&[c64::new(1.0, 0.0); 2], 0, &Scale::power_of_two(39));
+    let result = setup.bootstrapper.bootstrap(&setup.evaluator, &operand, &setup.keys).unwrap();
+    let slots = setup.decrypt(&result);
+    let mean = slots.iter().sum::<c64>() / slots.len() as f64;
+    let t = 2.0 * std::f64::consts::PI / 128.0;
+    assert!(((1.0 - mean.re) / (t.powi(4) / 30.0) - 1.0).abs() < 0.05, "{mean}");
+    assert!(mean.im.abs() < 1e-8);
+}
+
+#[test]
+fn integer_parts_are_bounded_as_documented() {
+    assert_eq!([1024.0, 65536.0].map(integer_bound), [65.0, 538.0]);
+}
+
+/// Takes a few minutes and 13 GB.
+#[test]
+#[ignore = "large"]
+fn compact_set_keeps_twenty_bits() {
+    let (parameters, literal) = BootstrapLiteral::compact();
+    let parameters = Parameters::new(parameters, SecurityLevel::Bits128).unwrap();
+    let mut setup = prepare(parameters, &literal);
+    let [measured, largest, predicted] = errors(&mut setup, 1, &Scale::power_of_two(39));
+    println!("2^{:.2}, largest 2^{:.2}", measured.log2(), largest.log2());
+    assert!(largest < 20f64.exp2().recip());
+    assert!((measured / predicted - 1.0).abs() < 0.1, "{measured:e} {predicted:e}");
 }

@@ -143,3 +143,42 @@ fn impossible_groups_and_levels_are_refused() {
     let error = circuit.apply(&setup.evaluator, [&a, &c], &keys).unwrap_err();
     assert!(matches!(error, CkksError::ScaleMismatch { .. }));
 }
+
+/// The standard deviation of errors per coefficient, in units of 1, for errors of slots.
+fn deviation(errors: impl Iterator<Item = f64>, count: usize, dimension: usize, scale: f64) -> f64 {
+    (errors.map(|e| e * e).sum::<f64>() / (count * dimension) as f64).sqrt() * scale
+}
+
+#[test]
+fn noise_is_as_predicted() {
+    let mut setup = setup(10);
+    let (n, scale) = (setup.parameters.dimension(), Scale::power_of_two(45));
+    let there = CoefficientsToSlots::new(&setup.parameters, &setup.encoder, 7, 3).unwrap();
+    let back = SlotsToCoefficients::new(&setup.parameters, &setup.encoder, 4, 2).unwrap();
+    let keys = setup.keys(&there.requirements().union(back.requirements()));
+    let values = setup.values();
+
+    let fresh = noise::fresh_secret() + noise::encoding();
+    let power = scale.value().powi(2) / 3.0;
+    let operand = setup.coefficients(&values, 7, &scale);
+    let halves = there.apply(&setup.evaluator, &operand, &keys).unwrap();
+    let order = coefficient_order(n / 2);
+    let errors = halves.iter().zip([0, n / 2]).flat_map(|(half, offset)| {
+        let slots = setup.slots_of(half).into_iter().zip(&order);
+        slots.map(|(slot, index)| (slot - values[offset + index]).norm()).collect::<Vec<_>>()
+    });
+    let measured = deviation(errors, n, n, scale.value());
+    let predicted = there.noise(&setup.parameters, (fresh, power)).sqrt();
+    assert!((measured / predicted - 1.0).abs() < 0.1, "{measured} {predicted}");
+
+    let operands = [0, n / 2].map(|i| setup.slots(&values[i..i + n / 2], 4, &scale));
+    let result = back.apply(&setup.evaluator, operands.each_ref(), &keys).unwrap();
+    let coefficients = setup.coefficients_of(&result);
+    let errors = order.iter().enumerate().flat_map(|(j, &index)| {
+        [0, n / 2].map(|half| coefficients[half + index] - values[half + j])
+    });
+    let measured = deviation(errors, n, 1, scale.value());
+    let power = noise::power(&setup.parameters, 1.0 / 3.0, scale.value());
+    let predicted = back.noise(&setup.parameters, (fresh, power)).sqrt();
+    assert!((measured / predicted - 1.0).abs() < 0.1, "{measured} {predicted}");
+}

@@ -74,7 +74,8 @@ impl Ring {
         if let Some(ifma) = self.0.ifma {
             return ifma.multiply_assign(target, right);
         }
-        self.multiply(target, &target.to_vec(), right);
+        let left = Buffer::copy_of(target);
+        self.multiply(target, &left, right);
     }
 
     /// `target = left_0 right_1 + left_1 right_0`.
