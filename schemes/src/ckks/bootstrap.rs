@@ -44,14 +44,14 @@
 //! # Error
 //!
 //! Let `S` be the prime where the reduction begins and `D` the scale of the message. A rounding is an
-//! error of `N / sqrt(18)` in a slot. In the coefficients over `q_0` it counts as `2^11 N / S` at
-//! `N = 2^16`, the levels of the polynomial being the greater part, and `sqrt(N) q_0 / (2 pi D)` times
+//! error of `N / sqrt(18)` in a slot. In `sin(2 pi x)` it counts as about `2^10 N / S` at `N = 2^16`, the
+//! levels of the polynomial being the greater part, and `sqrt(N) q_0 / (2 pi D)` times
 //! that in the slots of the result. [`Bootstrapper::standard_error`] adds up all of it. Beside it, a
 //! message with a coefficient `c D` is wrong by `(2 pi c D / q_0)^4 c / 30` there: `2^-22.3` where all
 //! slots are 1 and `q_0 / D = 2^7`, as in the shipped sets; coefficients of independent slots are about
 //! `1 / sqrt(N)` of that.
 //!
-//! | set, `2^15` slots | levels left | keys | matrices | standard deviation, predicted | measured | worst slot |
+//! | set, `2^15` slots | levels left | keys | matrices | error, predicted | measured | worst slot |
 //! |---|---|---|---|---|---|---|
 //! | [`BootstrapLiteral::deep`] | 6 of 39 bits | 48, 9.6 GB | 3.8 GB | 2^-22.37 | 2^-22.37 | 2^-20.68 |
 //! | [`BootstrapLiteral::compact`] | 2 of 39 bits | 48, 6.0 GB | 3.5 GB | 2^-22.56 | 2^-22.55 | 2^-20.75 |
