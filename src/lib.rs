@@ -8,6 +8,7 @@
 //! | [`model`] | reads a network from ONNX, evaluates and calibrates it in the clear |
 //! | [`compile`] | turns it into a flat [`compile::Program`] of steps for given parameters |
 //! | [`run`] | walks the steps on ciphertexts, in simulation with noise, or in the clear |
+//! | [`polynomial`] | all of this without TFHE, for networks of polynomials: slots of CKKS ciphertexts |
 //! | [`client`] | holds the secrets: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
 //! | [`message`] | what passes between the two |
@@ -24,6 +25,7 @@ pub mod compile;
 pub mod data;
 pub mod message;
 pub mod model;
+pub mod polynomial;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -6,4 +6,5 @@ mod bad_input;
 mod layering;
 mod lenet5;
 mod network;
+mod polynomial;
 mod security;

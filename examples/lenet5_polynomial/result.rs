@@ -1,0 +1,133 @@
+//! What is shown and written as JSON.
+
+use crate::Failure;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// One layer of one or more runs.
+#[derive(Debug, Serialize)]
+pub struct Stage {
+    pub name: String,
+    /// For each image.
+    pub seconds: Vec<f64>,
+    pub predicted_seconds: f64,
+    pub bootstraps: usize,
+    pub ciphertexts: usize,
+    /// Of the ciphertexts it reads.
+    pub level: usize,
+    /// Plaintext diagonals of a linear layer.
+    pub diagonals: usize,
+}
+
+/// The security of the keys.
+#[derive(Debug, Serialize)]
+pub struct KeySecurity {
+    pub key: String,
+    pub dimension: usize,
+    pub log2_modulus: f64,
+    pub log2_noise: f64,
+    pub bits: u32,
+    pub source: &'static str,
+}
+
+/// Everything that was shown.
+#[derive(Debug, Default, Serialize)]
+pub struct Outcome {
+    pub version: &'static str,
+    /// Activation and pooling.
+    pub preset: String,
+    pub activation: String,
+    pub pooling: String,
+    pub model: String,
+    pub source: String,
+    pub first: usize,
+    pub count: usize,
+    pub threads: usize,
+    pub log_dimension: u32,
+    pub modulus_bits: Vec<u32>,
+    pub special_bits: Vec<u32>,
+    pub digits: usize,
+    pub log_scale: u32,
+    pub levels: usize,
+    pub predictions: Vec<usize>,
+    /// Of the network with its replacements, in the clear.
+    pub polynomial_predictions: Vec<usize>,
+    /// Of the network as it was trained, in the clear.
+    pub plain_predictions: Vec<usize>,
+    pub labels: Vec<u8>,
+    /// With the network as it was trained, for each image.
+    pub agree: Vec<bool>,
+    /// With the network with its replacements, for each image.
+    pub agree_polynomial: Vec<bool>,
+    pub logits: Vec<Vec<f64>>,
+    pub polynomial_logits: Vec<Vec<f64>>,
+    pub plain_logits: Vec<Vec<f64>>,
+    /// From the network with its replacements, for each image.
+    pub logit_max_abs_error: Vec<f64>,
+    /// The same over the difference between that image's largest and smallest logit.
+    pub logit_relative_error: Vec<f64>,
+    /// For each image.
+    pub seconds: Vec<f64>,
+    pub stages: Vec<Stage>,
+    pub keygen_seconds: f64,
+    pub expand_seconds: f64,
+    pub pbs_count: usize,
+    pub key_switches: usize,
+    /// The least of all keys.
+    pub security_bits: u32,
+    pub keys: Vec<KeySecurity>,
+    pub key_count: usize,
+    /// In the server's memory.
+    pub evaluation_key_bytes: usize,
+    /// As they travel.
+    pub evaluation_key_wire_bytes: usize,
+    /// Encoded diagonals and biases, in the server's memory.
+    pub plaintext_bytes: usize,
+    pub input_ciphertext_bytes: usize,
+    pub output_ciphertext_bytes: usize,
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// Fails early where the JSON file could not be written at the end.
+pub fn check_writable(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        let folder = folder.display();
+        return Err(format!("--json: the folder {folder} does not exist: make it first").into());
+    }
+    if path.is_dir() {
+        return Err(format!("--json: {} is a folder: name a file", path.display()).into());
+    }
+    Ok(())
+}
+
+/// Writes the file whole or not at all.
+pub fn write(path: &Path, outcome: &Outcome) -> Result<(), Failure> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let text = serde_json::to_string_pretty(outcome)? + "\n";
+    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&partial);
+        format!("--json: cannot write {}: {error}", path.display()).into()
+    })
+}
+
+/// The largest resident memory of this process so far, where the system tells.
+pub fn peak_rss_bytes() -> Option<u64> {
+    kibibytes("/proc/self/status", "VmHWM:")
+}
+
+/// The memory that is free for new work, where the system tells.
+pub fn available_bytes() -> Option<u64> {
+    kibibytes("/proc/meminfo", "MemAvailable:")
+}
+
+fn kibibytes(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
