@@ -3,15 +3,15 @@
 //!
 //! A ciphertext `(c0, c1)` has the phase `c0 + c1 s = m + e` modulo `q_0 ... q_l`, `l` its level; the
 //! message `m` holds complex numbers times a [`Scale`] in its canonical embedding
-//! ([`Slots`](crate::packing::Slots)) or real numbers in its coefficients
-//! ([`Coeffs`](crate::packing::Coeffs)).
+//! ([`Slots`]) or real numbers in its coefficients
+//! ([`Coeffs`]).
 //!
 //! | modules | what they hold |
 //! |---|---|
 //! | [`parameters`], [`keygen`], [`keys`], [`key_switch`] | the chain of primes; keys, and which ones operations need |
 //! | [`scale`], [`plaintext`], [`encoder`], [`encryptor`], [`ciphertext`], [`decryptor`] | numbers into ciphertexts and back |
 //! | [`evaluator`], [`product`], [`automorphism`] | sums, products, rotations |
-//! | [`linear_transform`], [`inner_sum`], [`polynomial`], [`sign`], [`dft`] | circuits |
+//! | [`linear_transform`], [`mod@inner_sum`], [`polynomial`], [`sign`], [`dft`] | circuits |
 //! | [`bootstrap`] | from the last level back to a high one |
 //! | [`noise`] | the variance that each operation adds |
 
