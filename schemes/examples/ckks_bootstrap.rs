@@ -1,5 +1,5 @@
 //! Bootstraps one ciphertext at 128 bits of security and prints the time of each step, the
-//! precision and the sizes: `cargo run --release --example ckks_bootstrap -- [deep|compact] [log2 of
+//! precision and the sizes: `cargo run -p bellerophon-schemes --example ckks_bootstrap -- [deep|compact] [log2 of
 //! the slots]`. The keys of `deep` take 10 GB and as much again while they are made.
 
 use bellerophon_schemes::ckks::bootstrap::{BootstrapLiteral, Bootstrapper};
