@@ -38,7 +38,8 @@ struct Setting {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    // the calling thread is the pool: no work waits for another one to wake
+    ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global()?;
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
