@@ -5,7 +5,7 @@
 //! relinearized behind the caller's back.
 
 use super::{Ciphertext, CkksError, Parameters, Plaintext, Scale};
-use crate::math::{Ntt, Poly, Ring, RnsPoly};
+use crate::math::{MathError, Ntt, Poly, Ring, RnsPoly};
 use crate::packing::{Packing, Slots};
 use concrete_fft::c64;
 
@@ -59,9 +59,7 @@ impl Evaluator {
         left: &mut Ciphertext<P>,
         right: &Ciphertext<P>,
     ) -> Result<(), CkksError> {
-        check_sum(left, right)?;
-        left.c0.add_assign(&right.c0)?;
-        Ok(left.c1.add_assign(&right.c1)?)
+        combine_assign(left, right, RnsPoly::add_assign)
     }
 
     /// `left + right`, in one pass: as [`Evaluator::add_assign`].
@@ -73,9 +71,7 @@ impl Evaluator {
         left: &Ciphertext<P>,
         right: &Ciphertext<P>,
     ) -> Result<Ciphertext<P>, CkksError> {
-        check_sum(left, right)?;
-        let parts = [left.c0.plus(&right.c0)?, left.c1.plus(&right.c1)?];
-        Ok(Ciphertext::new(parts, left.scale.clone(), left.key))
+        combine(left, right, RnsPoly::plus)
     }
 
     /// `left -= right`: same level and scale; the variances of the noise add.
@@ -87,9 +83,7 @@ impl Evaluator {
         left: &mut Ciphertext<P>,
         right: &Ciphertext<P>,
     ) -> Result<(), CkksError> {
-        check_sum(left, right)?;
-        left.c0.sub_assign(&right.c0)?;
-        Ok(left.c1.sub_assign(&right.c1)?)
+        combine_assign(left, right, RnsPoly::sub_assign)
     }
 
     /// `left - right`, in one pass: as [`Evaluator::sub_assign`].
@@ -101,9 +95,7 @@ impl Evaluator {
         left: &Ciphertext<P>,
         right: &Ciphertext<P>,
     ) -> Result<Ciphertext<P>, CkksError> {
-        check_sum(left, right)?;
-        let parts = [left.c0.minus(&right.c0)?, left.c1.minus(&right.c1)?];
-        Ok(Ciphertext::new(parts, left.scale.clone(), left.key))
+        combine(left, right, RnsPoly::minus)
     }
 
     /// `ciphertext = -ciphertext`.
@@ -121,8 +113,7 @@ impl Evaluator {
         ciphertext: &mut Ciphertext<P>,
         plaintext: &Plaintext<P>,
     ) -> Result<(), CkksError> {
-        check_levels(ciphertext.level(), plaintext.level())?;
-        ciphertext.scale.check_same(&plaintext.scale)?;
+        check_plain_sum(ciphertext, plaintext)?;
         Ok(ciphertext.c0.add_assign(&plaintext.poly)?)
     }
 
@@ -140,8 +131,7 @@ impl Evaluator {
         ciphertext: &mut Ciphertext<P>,
         plaintext: &Plaintext<P>,
     ) -> Result<(), CkksError> {
-        check_levels(ciphertext.level(), plaintext.level())?;
-        ciphertext.scale.check_same(&plaintext.scale)?;
+        check_plain_sum(ciphertext, plaintext)?;
         Ok(ciphertext.c0.sub_assign(&plaintext.poly)?)
     }
 
@@ -377,6 +367,37 @@ fn square_root_of_minus_one(ring: &Ring) -> u64 {
 
 pub(super) fn check_levels(left: usize, right: usize) -> Result<(), CkksError> {
     if left == right { Ok(()) } else { Err(CkksError::LevelMismatch { left, right }) }
+}
+
+/// A sum or difference of both parts, in place.
+fn combine_assign<P: Packing>(
+    left: &mut Ciphertext<P>,
+    right: &Ciphertext<P>,
+    operation: impl Fn(&mut RnsPoly<Ntt>, &RnsPoly<Ntt>) -> Result<(), MathError>,
+) -> Result<(), CkksError> {
+    check_sum(left, right)?;
+    operation(&mut left.c0, &right.c0)?;
+    Ok(operation(&mut left.c1, &right.c1)?)
+}
+
+/// A sum or difference of both parts.
+fn combine<P: Packing>(
+    left: &Ciphertext<P>,
+    right: &Ciphertext<P>,
+    operation: impl Fn(&RnsPoly<Ntt>, &RnsPoly<Ntt>) -> Result<RnsPoly<Ntt>, MathError>,
+) -> Result<Ciphertext<P>, CkksError> {
+    check_sum(left, right)?;
+    let parts = [operation(&left.c0, &right.c0)?, operation(&left.c1, &right.c1)?];
+    Ok(Ciphertext::new(parts, left.scale.clone(), left.key))
+}
+
+/// What a sum with a plaintext needs.
+fn check_plain_sum<P: Packing>(
+    ciphertext: &Ciphertext<P>,
+    plaintext: &Plaintext<P>,
+) -> Result<(), CkksError> {
+    check_levels(ciphertext.level(), plaintext.level())?;
+    ciphertext.scale.check_same(&plaintext.scale)
 }
 
 /// What a sum needs.
