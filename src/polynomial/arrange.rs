@@ -15,9 +15,10 @@
 
 use super::PolynomialError;
 use super::affine::{AffineMap, extents};
-use super::cost::{Sizes, Split};
+use super::cost::Sizes;
 use super::layout::{Grid, Layout, Place, axes, bit_count, bits, runs};
 use super::program::{LinearMap, LinearOutput};
+use bellerophon_schemes::ckks::Split;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sets of bits that are tried as folds, at most, before folds are of whole axes only.

@@ -1,7 +1,7 @@
 //! What steps on ciphertexts cost, predicted by counting transforms and products of limbs.
 
+use bellerophon_schemes::ckks::Split;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// Nanoseconds of one thread per coefficient of a limb: a number-theoretic transform (35 us at
 /// 16,384 points), and a product with its addition, which waits for memory (from LeNet5's layers).
@@ -86,63 +86,4 @@ impl Sizes {
     pub fn key_bytes(&self) -> f64 {
         2.0 * self.digits() * self.extended() * self.dimension as f64 * 8.0
     }
-}
-
-/// Rotations `d = giant + baby` of a linear transform, `baby` being `d` modulo the step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Split {
-    /// The step, a power of two.
-    pub step: usize,
-    /// Ciphertexts read.
-    pub inputs: usize,
-    /// Ciphertexts made.
-    pub outputs: usize,
-    /// Rotations of inputs other than by 0.
-    pub babies: usize,
-    /// Rotations of sums other than by 0.
-    pub giants: usize,
-    all_babies: usize,
-    all_giants: usize,
-}
-
-impl Split {
-    /// The counts for one step; `rotations[o][i]` are those from input `i` to output `o`.
-    #[must_use]
-    pub fn new(rotations: &[Vec<BTreeSet<usize>>], step: usize) -> Self {
-        let inputs = rotations.first().map_or(0, Vec::len);
-        let mut split = Self { step, inputs, outputs: rotations.len(), ..Self::default() };
-        for input in 0..inputs {
-            let all = rotations.iter().flat_map(|row| &row[input]);
-            let babies: BTreeSet<usize> = all.map(|d| d % step).collect();
-            split.all_babies += babies.len();
-            split.babies += babies.iter().filter(|d| **d != 0).count();
-        }
-        for row in rotations {
-            let giants: BTreeSet<usize> = row.iter().flatten().map(|d| d / step).collect();
-            split.all_giants += giants.len();
-            split.giants += giants.iter().filter(|d| **d != 0).count();
-        }
-        split
-    }
-
-    /// The split that `bellerophon_schemes::ckks::LinearTransform` chooses: of
-    /// least `babies + 3 giants`, rotations by 0 counted.
-    #[must_use]
-    pub fn best(rotations: &[Vec<BTreeSet<usize>>], slots: usize) -> Self {
-        let cost = |split: &Self| split.all_babies + GIANT_COST * split.all_giants;
-        let splits = (0..=slots.ilog2()).map(|log| Self::new(rotations, 1 << log));
-        splits.min_by_key(cost).unwrap_or_default()
-    }
-}
-
-/// What a giant step costs, in baby steps.
-const GIANT_COST: usize = 3;
-
-/// All rotations of a linear transform after it is split, other than by 0.
-#[must_use]
-pub fn split_rotations(rotations: &[Vec<BTreeSet<usize>>], slots: usize) -> BTreeSet<usize> {
-    let step = Split::best(rotations, slots).step.max(1);
-    let all = rotations.iter().flatten().flatten();
-    let split = all.flat_map(|d| [d % step, d - d % step]);
-    split.filter(|d| *d != 0).collect()
 }

@@ -1,10 +1,9 @@
 //! The keys that a program needs.
 
-use super::cost::split_rotations;
 use super::program::{LinearMap, LinearOutput, Operation, Program, Step};
 use bellerophon_schemes::ckks::polynomial::PolynomialCircuit;
 use bellerophon_schemes::ckks::sign::CompositeSignCircuit;
-use bellerophon_schemes::ckks::{CkksError, KeyRequirements, Parameters};
+use bellerophon_schemes::ckks::{CkksError, KeyRequirements, Parameters, Split};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The relinearization key and all rotations of a program's steps, each up to the highest level it
@@ -27,7 +26,8 @@ fn step_requirements(step: &Step, parameters: &Parameters) -> Result<KeyRequirem
     };
     Ok(match &step.operation {
         Operation::Linear(map) => {
-            let split = split_rotations(&map_rotations_of(map), parameters.slots());
+            let all = map_rotations_of(map);
+            let split = Split::best(&all, parameters.slots()).rotations(&all);
             let split: Vec<usize> = split.into_iter().collect();
             let folds = rotations(&map.folds, step.level.saturating_sub(1));
             rotations(&split, step.level).union(folds)

@@ -1,11 +1,11 @@
 //! What a program will cost, before anything is made.
 
-use super::cost::{Sizes, Split};
+use super::cost::Sizes;
 use super::keys::{map_rotations_of, requirements};
 use super::program::{Operation, Program, Step};
 use bellerophon_schemes::ckks::polynomial::PolynomialCircuit;
 use bellerophon_schemes::ckks::sign::CompositeSignCircuit;
-use bellerophon_schemes::ckks::{CkksError, Parameters};
+use bellerophon_schemes::ckks::{CkksError, Parameters, Split};
 
 /// Predicted costs of a program.
 #[derive(Clone, Debug, Default, PartialEq)]

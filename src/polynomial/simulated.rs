@@ -6,13 +6,12 @@
 
 use super::backend::{Backend, StepError, execute};
 use super::clear::{Clear, ClearError};
-use super::cost::Split;
 use super::encrypted::program_scale;
 use super::keys::map_rotations_of;
 use super::program::{LinearMap, LinearOutput, Operation, Program, Step};
 use bellerophon_schemes::ckks::noise::{self, GiantStepNorms};
 use bellerophon_schemes::ckks::polynomial::PolynomialCircuit;
-use bellerophon_schemes::ckks::{CkksError, Parameters, Scale};
+use bellerophon_schemes::ckks::{CkksError, Parameters, Scale, Split};
 use bellerophon_schemes::math::approximation::{CompositeSign, Polynomial};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;

@@ -5,6 +5,10 @@
 //! is cut into digits once for all baby steps, and their images stay multiplied by `P` until each
 //! giant step has summed its products, and these until the end.
 
+mod split;
+
+pub use split::Split;
+
 use super::evaluator::check_levels;
 use super::key_switch::{self, Extended, sum_of_products};
 use super::noise::{self, GiantStepNorms};
@@ -67,9 +71,6 @@ struct Term {
     power: f64,
 }
 
-/// What a giant step costs, in baby steps: it cuts a polynomial into digits and divides by `P`.
-const GIANT_COST: usize = 3;
-
 impl LinearTransform {
     /// One input, one output.
     ///
@@ -104,7 +105,7 @@ impl LinearTransform {
         for row in blocks {
             check_shape(row, inputs, slots)?;
         }
-        let step = best_step(blocks, slots);
+        let step = Split::best(&rotations(blocks, slots), slots).step;
         let babies = (0..inputs).map(|input| {
             let rotations = blocks.iter().flat_map(|row| row[input].keys());
             rotations.map(|rotation| rotation % slots % step).collect()
@@ -403,25 +404,10 @@ fn giant_step(
     Ok(parts.map(|part| Extended(part.0.permuted(&galois.permutation))))
 }
 
-/// The power of two that splits rotations into baby and giant steps at the least cost.
-fn best_step(blocks: &[Vec<Diagonals>], slots: usize) -> usize {
-    let inputs = blocks.first().map_or(0, Vec::len);
-    let cost = |step: usize| {
-        let babies = |input: usize| {
-            let rotations = blocks.iter().flat_map(move |row| row[input].keys());
-            let babies: BTreeSet<usize> = rotations.map(|r| r % slots % step).collect();
-            babies.len()
-        };
-        let giants = |row: &Vec<Diagonals>| {
-            let rotations = row.iter().flat_map(BTreeMap::keys);
-            let giants: BTreeSet<usize> = rotations.map(|r| r % slots / step).collect();
-            giants.len()
-        };
-        (0..inputs).map(babies).sum::<usize>()
-            + GIANT_COST * blocks.iter().map(giants).sum::<usize>()
-    };
-    let steps = (0..=slots.ilog2()).map(|log| 1 << log);
-    steps.min_by_key(|&step| cost(step)).unwrap_or(1)
+/// Those from each input to each output: `[output][input]`.
+fn rotations(blocks: &[Vec<Diagonals>], slots: usize) -> Vec<Vec<BTreeSet<usize>>> {
+    let of_block = |block: &Diagonals| block.keys().map(|rotation| rotation % slots).collect();
+    blocks.iter().map(|row| row.iter().map(of_block).collect()).collect()
 }
 
 fn check_shape(row: &[Diagonals], inputs: usize, slots: usize) -> Result<(), CkksError> {

@@ -53,7 +53,7 @@ pub use keygen::KeyGenerator;
 pub use keys::{
     EvaluationKeys, KeyRequirements, PublicKey, SecretKey, SeededEvaluationKeys, SeededPublicKey,
 };
-pub use linear_transform::{Diagonals, LinearTransform, diagonals};
+pub use linear_transform::{Diagonals, LinearTransform, Split, diagonals};
 pub use noise::Precision;
 pub use parameters::{Parameters, ParametersLiteral};
 pub use plaintext::Plaintext;
