@@ -1,9 +1,7 @@
 //! What is shown and written as JSON.
 
-use crate::Failure;
 use bellerophon::report::StageNoise;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
 
 /// One stage of one or more runs.
 #[derive(Debug, Serialize)]
@@ -72,42 +70,4 @@ pub struct Outcome {
     pub input_ciphertext_bytes: usize,
     pub output_ciphertext_bytes: usize,
     pub peak_rss_bytes: Option<u64>,
-}
-
-/// Fails early where the JSON file could not be written at the end.
-pub fn check_writable(path: &Path) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(format!(
-            "--json: the folder {} does not exist: make it first",
-            folder.display()
-        )
-        .into());
-    }
-    if path.is_dir() {
-        return Err(format!("--json: {} is a folder: name a file", path.display()).into());
-    }
-    Ok(())
-}
-
-/// Writes the file whole or not at all.
-pub fn write(path: &Path, outcome: &Outcome) -> Result<(), Failure> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let text = serde_json::to_string_pretty(outcome)? + "\n";
-    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&partial);
-        format!("--json: cannot write {}: {error}", path.display()).into()
-    })
-}
-
-/// The largest resident memory of this process so far, where the system tells.
-pub fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024)
 }

@@ -3,7 +3,8 @@
 use crate::Failure;
 use crate::arguments::Arguments;
 use crate::digits::{self, Digits, Network};
-use crate::result::{self, KeySecurity, Outcome, Stage};
+use crate::report;
+use crate::result::{KeySecurity, Outcome, Stage};
 use crate::show;
 use bellerophon::client::{Client, PublishedKeys};
 use bellerophon::compile::{self, Operation, Program};
@@ -24,7 +25,7 @@ const SIMULATIONS: u64 = 8;
 /// Runs what the command line asks for.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.json {
-        result::check_writable(path)?;
+        report::check_writable(path)?;
     }
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
@@ -70,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     show::stages(&outcome);
     show::summary(&outcome);
     if let Some(path) = &arguments.json {
-        result::write(path, &outcome)?;
+        report::write(path, &outcome)?;
         println!("written to {}", path.display());
     }
     Ok(())
@@ -220,7 +221,7 @@ impl Session {
         for (stage, noise) in outcome.stages.iter_mut().zip(&noise) {
             stage.set_noise(noise);
         }
-        outcome.peak_rss_bytes = result::peak_rss_bytes();
+        outcome.peak_rss_bytes = report::peak_rss_bytes();
     }
 }
 

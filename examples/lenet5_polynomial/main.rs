@@ -12,6 +12,8 @@
 
 mod arguments;
 mod digits;
+#[path = "../shared/report.rs"]
+mod report;
 mod result;
 mod run;
 mod show;

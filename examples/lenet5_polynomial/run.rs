@@ -3,7 +3,8 @@
 use crate::Failure;
 use crate::arguments::Arguments;
 use crate::digits::{self, Digits, Network};
-use crate::result::{self, KeySecurity, Outcome, Stage};
+use crate::report;
+use crate::result::{KeySecurity, Outcome, Stage};
 use crate::show;
 use bellerophon::polynomial::client::Client;
 use bellerophon::polynomial::predict::{self, Prediction};
@@ -18,7 +19,7 @@ use std::time::Instant;
 /// Runs what the command line asks for.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.json {
-        result::check_writable(path)?;
+        report::check_writable(path)?;
     }
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
@@ -47,11 +48,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for index in 0..digits.inputs.len() {
         session.image(index, &digits, &mut outcome)?;
     }
-    outcome.peak_rss_bytes = result::peak_rss_bytes();
+    outcome.peak_rss_bytes = report::peak_rss_bytes();
     show::stages(&outcome);
     show::summary(&outcome);
     if let Some(path) = &arguments.json {
-        result::write(path, &outcome)?;
+        report::write(path, &outcome)?;
         println!("written to {}", path.display());
     }
     Ok(())
@@ -61,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn check_memory(prediction: &Prediction) -> Result<(), Failure> {
     let gibibytes = |bytes: f64| bytes / f64::from(1 << 30);
     let needed = gibibytes(2.0 * prediction.key_bytes + prediction.plaintext_bytes);
-    match result::available_bytes().map(|bytes| gibibytes(bytes as f64)) {
+    match available_bytes().map(|bytes| gibibytes(bytes as f64)) {
         Some(available) if needed > available => Err(format!(
             "keys and diagonals take about {needed:.1} GiB, {available:.1} GiB are free: choose an \
              activation of lower degree or precision"
@@ -239,4 +240,9 @@ fn record(
 fn largest(values: &[f64]) -> usize {
     let indices = 0..values.len();
     indices.max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0)
+}
+
+/// The memory that is free for new work, where the system tells.
+fn available_bytes() -> Option<u64> {
+    report::kibibytes("/proc/meminfo", "MemAvailable:")
 }
