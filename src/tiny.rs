@@ -89,11 +89,11 @@ pub(crate) fn image(shape: Shape, seed: u64) -> ArrayD<f64> {
 pub(crate) fn graph() -> Graph {
     let operators = vec![
         Operator::Convolution(convolution(2, 1, 3, 1)),
-        Operator::Relu,
+        Operator::RELU,
         halving(),
         Operator::Flatten,
         Operator::Dense(dense(6, 18, 2)),
-        Operator::Relu,
+        Operator::RELU,
         Operator::Dense(dense(4, 6, 3)),
     ];
     compile::simplify(&chain(Shape::image(1, SIZE, SIZE), operators).unwrap()).unwrap()

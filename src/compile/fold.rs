@@ -131,7 +131,7 @@ mod tests {
                 Operator::Convolution(convolution),
                 Operator::BatchNormalization(normalization),
                 Operator::BatchNormalization(second),
-                Operator::Relu,
+                Operator::RELU,
             ];
             if let Some(graph) = chain(shape, operators) {
                 let folded = fold_batch_normalization(&graph).unwrap();
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn normalization_behind_another_layer_stays() {
         let pool = Operator::MaxPool(MaxPool { kernel: [2, 2], strides: [2, 2] });
-        let operators = vec![normalization(0.5), pool, normalization(2.0), Operator::Relu];
+        let operators = vec![normalization(0.5), pool, normalization(2.0), Operator::RELU];
         let graph = chain(Shape::image(2, 4, 4), operators).unwrap();
         assert_eq!(fold_batch_normalization(&graph).unwrap(), graph);
     }
@@ -189,7 +189,7 @@ mod tests {
     fn a_layer_that_is_read_twice_stays() {
         let mut graph = chain(Shape::Vector(2), vec![dense(3.0), normalization(0.5)]).unwrap();
         let (first, last) = (graph.consumers()[0][0], graph.output());
-        graph.push("side", Operator::Relu, vec![first]).unwrap();
+        graph.push("side", Operator::RELU, vec![first]).unwrap();
         graph.set_output(last).unwrap();
         let folded = fold_batch_normalization(&graph).unwrap();
         assert_eq!(count(&folded, "BatchNormalization"), 1);

@@ -11,8 +11,8 @@ use super::program::{
 use super::quantize::weight_scale;
 use super::{CompileError, Layout, Settings, unsupported};
 use crate::model::{
-    Calibration, Convolution, Dense, Graph, MaxPool, Node, NodeId, Operator, PoolRange, Range,
-    Shape,
+    Activation, Calibration, Convolution, Dense, Graph, MaxPool, Node, NodeId, Operator, PoolRange,
+    Range, Shape,
 };
 
 /// How much a comparison may enlarge differences: nothing is gained where they are this small.
@@ -95,7 +95,7 @@ fn chain<'a>(graph: &'a Graph, calibration: &Calibration) -> Result<Vec<Stage<'a
                 stage.push_pool(node, pool, calibration.pool(id))?;
                 stage.output = range;
             }
-            Operator::Relu if stage.activation.is_none() => {
+            Operator::Activation(Activation::Relu) if stage.activation.is_none() => {
                 stage.activation = Some((node, stage.output));
                 stage.output = range;
             }

@@ -4,7 +4,7 @@
 //! first leaves a quarter of the ReLUs of a 2x2 pool.
 
 use super::CompileError;
-use crate::model::{Graph, NodeId, Operator};
+use crate::model::{Activation, Graph, NodeId, Operator};
 
 /// Moves every ReLU that only a max-pool reads behind that max-pool (and behind
 /// further max-pools in a row). The result computes the same values.
@@ -22,7 +22,7 @@ pub fn relu_behind_max_pool(graph: &Graph) -> Result<Graph, CompileError> {
         let sources = node.inputs().iter();
         let inputs: Vec<NodeId> = sources.clone().map(|id| moved[id.index()]).collect();
         let mut relu = sources.fold(None, |owing, id| owing.or(owed[id.index()]));
-        let is_relu = matches!(node.operator(), Operator::Relu);
+        let is_relu = matches!(node.operator(), Operator::Activation(Activation::Relu));
         let mut place = match inputs.as_slice() {
             // Its turn comes behind the max-pool.
             &[input] if is_relu && feeds_only_max_pool(graph, &consumers, id) => {
@@ -32,7 +32,7 @@ pub fn relu_behind_max_pool(graph: &Graph) -> Result<Graph, CompileError> {
             _ => reordered.push(node.name(), node.operator().clone(), inputs)?,
         };
         if let (Some(name), false) = (relu, feeds_only_max_pool(graph, &consumers, id)) {
-            place = reordered.push(name, Operator::Relu, vec![place])?;
+            place = reordered.push(name, Operator::RELU, vec![place])?;
             relu = None;
         }
         moved.push(place);
@@ -77,7 +77,7 @@ mod tests {
 
     fn operators() -> impl Strategy<Value = Vec<Operator>> {
         let one = prop_oneof![
-            Just(Operator::Relu),
+            Just(Operator::RELU),
             max_pools().prop_map(Operator::MaxPool),
             Just(small_pool()),
         ];
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn relu_sinks_behind_all_pools_in_a_row() {
-        let operators = vec![Operator::Relu, small_pool(), small_pool(), Operator::Flatten];
+        let operators = vec![Operator::RELU, small_pool(), small_pool(), Operator::Flatten];
         let graph = chain(Shape::image(1, 1, 4), operators).unwrap();
         let reordered = relu_behind_max_pool(&graph).unwrap();
         let expected = ["input", "MaxPool1", "MaxPool2", "Relu0", "Flatten3"];
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn relu_that_is_read_twice_stays() {
-        let operators = vec![Operator::Relu, small_pool()];
+        let operators = vec![Operator::RELU, small_pool()];
         let mut graph = chain(Shape::image(1, 1, 4), operators).unwrap();
         let relu = graph.consumers()[0][0];
         graph.push("side", Operator::Flatten, vec![relu]).unwrap();
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn relu_that_is_the_output_stays() {
-        let operators = vec![Operator::Relu, small_pool()];
+        let operators = vec![Operator::RELU, small_pool()];
         let mut graph = chain(Shape::image(1, 1, 4), operators).unwrap();
         let relu = graph.consumers()[0][0];
         graph.set_output(relu).unwrap();

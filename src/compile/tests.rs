@@ -11,7 +11,7 @@ use bellerophon_schemes::wire::{Conformant, from_bytes, to_bytes};
 use ndarray::Array1;
 
 fn relu() -> Operator {
-    Operator::Relu
+    Operator::RELU
 }
 
 fn convolution(outputs: usize, inputs: usize, size: usize) -> Operator {

@@ -200,7 +200,7 @@ mod tests {
     fn pooling(shape: Shape, kernel: usize) -> Graph {
         let mut graph = Graph::new("input", shape).unwrap();
         let pool = MaxPool { kernel: [kernel; 2], strides: [2, 2] };
-        let relu = graph.push("relu", Operator::Relu, vec![graph.input()]).unwrap();
+        let relu = graph.push("relu", Operator::RELU, vec![graph.input()]).unwrap();
         graph.push("pool", Operator::MaxPool(pool), vec![relu]).unwrap();
         graph
     }

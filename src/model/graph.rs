@@ -382,17 +382,17 @@ mod tests {
         let layers = [
             convolution(6, 1, 5),
             normalization(6),
-            Operator::Relu,
+            Operator::RELU,
             halving(),
             convolution(16, 6, 5),
             normalization(16),
-            Operator::Relu,
+            Operator::RELU,
             halving(),
             Operator::Flatten,
             dense(120, 400),
-            Operator::Relu,
+            Operator::RELU,
             dense(84, 120),
-            Operator::Relu,
+            Operator::RELU,
             dense(10, 84),
         ];
         for (index, layer) in layers.into_iter().enumerate() {
@@ -423,7 +423,7 @@ mod tests {
     fn consumers_follow_the_edges() {
         let mut graph = lenet5();
         let input = graph.input();
-        let side = graph.push("side", Operator::Relu, vec![input]).unwrap();
+        let side = graph.push("side", Operator::RELU, vec![input]).unwrap();
         let consumers = graph.consumers();
         assert_eq!(consumers[0], [NodeId(1), side]);
         assert_eq!(consumers[1], [NodeId(2)]);
@@ -522,9 +522,9 @@ mod tests {
         let mut small = Graph::new("x", Shape::Vector(3)).unwrap();
         let far = lenet5().output();
         let expected = GraphError::UnknownNode { id: far, count: 1 };
-        assert_eq!(small.push("y", Operator::Relu, vec![far]), Err(expected.clone()));
+        assert_eq!(small.push("y", Operator::RELU, vec![far]), Err(expected.clone()));
         assert_eq!(small.set_output(far), Err(expected));
-        let none = small.push("y", Operator::Relu, vec![]);
+        let none = small.push("y", Operator::RELU, vec![]);
         assert!(matches!(none, Err(GraphError::InputCount { found: 0, .. })));
         assert_eq!(small.nodes().len(), 1);
     }

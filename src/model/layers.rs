@@ -54,7 +54,7 @@ impl Graph {
             Operator::Input | Operator::Flatten => input.clone(),
             Operator::Convolution(layer) => layer.evaluate(input, from, to),
             Operator::BatchNormalization(layer) => layer.evaluate(input),
-            Operator::Relu => input.iter().map(|x| x.max(0.0)).collect(),
+            Operator::Activation(function) => input.iter().map(|&x| function.evaluate(x)).collect(),
             Operator::MaxPool(layer) => layer.evaluate(input, from, to),
             Operator::MeanPool(layer) => layer.evaluate(input, from, to),
             Operator::Polynomial(layer) => input.iter().map(|&x| layer.evaluate(x)).collect(),
@@ -387,7 +387,7 @@ mod tests {
 
         #[test]
         fn relu_keeps_positive_values((image, shape, ()) in image_and(|_| Just(()))) {
-            let found = single(shape, Operator::Relu).unwrap().evaluate(&image).unwrap();
+            let found = single(shape, Operator::RELU).unwrap().evaluate(&image).unwrap();
             for (value, x) in found.iter().zip(&image) {
                 prop_assert_eq!(*value, if *x > 0.0 { *x } else { 0.0 });
             }
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn any_node_can_be_the_output() {
-        let mut graph = single(Shape::Vector(2), Operator::Relu).unwrap();
+        let mut graph = single(Shape::Vector(2), Operator::RELU).unwrap();
         let layer = BatchNormalization {
             scale: Array1::from_vec(vec![2.0, 3.0]),
             shift: Array1::from_vec(vec![1.0, 1.0]),
@@ -440,7 +440,7 @@ mod tests {
 
     #[test]
     fn another_input_shape_is_refused() {
-        let graph = single(Shape::image(1, 4, 4), Operator::Relu).unwrap();
+        let graph = single(Shape::image(1, 4, 4), Operator::RELU).unwrap();
         let error = graph.evaluate(&ArrayD::zeros(IxDyn(&[1, 4, 5]))).unwrap_err();
         let message = "the graph reads an input of shape 1x4x4, but got 1x4x5";
         assert_eq!(error.to_string(), message);

@@ -9,6 +9,7 @@ pub mod operator;
 #[cfg(test)]
 pub(crate) mod strategies;
 
+pub use bellerophon_schemes::math::approximation::Activation;
 pub use calibrate::{Calibration, CalibrationError, PoolRange, Range, calibrate};
 pub use graph::{Graph, GraphError, Node, NodeId, Shape};
 pub use onnx::OnnxError;

@@ -343,7 +343,7 @@ impl<'a> Importer<'a> {
 
 fn relu(layer: &Layer) -> Result<Operator, OnnxError> {
     layer.check(1..=1, &[])?;
-    Ok(Operator::Relu)
+    Ok(Operator::RELU)
 }
 
 fn max_pool(layer: &Layer) -> Result<Operator, OnnxError> {

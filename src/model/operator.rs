@@ -1,5 +1,6 @@
 //! The layers a graph can hold, and the shape each makes of its input.
 
+use bellerophon_schemes::math::approximation::Activation;
 use ndarray::{Array1, Array2, Array4};
 
 use super::graph::{GraphError, Shape};
@@ -169,8 +170,8 @@ pub enum Operator {
     Convolution(Convolution),
     /// See [`BatchNormalization`].
     BatchNormalization(BatchNormalization),
-    /// max(x, 0), element by element.
-    Relu,
+    /// A function of each element.
+    Activation(Activation),
     /// See [`MaxPool`].
     MaxPool(MaxPool),
     /// See [`MeanPool`].
@@ -184,13 +185,16 @@ pub enum Operator {
 }
 
 impl Operator {
+    /// max(x, 0), element by element.
+    pub const RELU: Self = Self::Activation(Activation::Relu);
+
     /// The operator's name, as used in messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input => "Input",
             Self::Convolution(_) => "Convolution",
             Self::BatchNormalization(_) => "BatchNormalization",
-            Self::Relu => "Relu",
+            Self::Activation(function) => function.name(),
             Self::MaxPool(_) => "MaxPool",
             Self::MeanPool(_) => "MeanPool",
             Self::Polynomial(_) => "Polynomial",
@@ -208,7 +212,7 @@ impl Operator {
             Self::BatchNormalization(layer) => layer.scale.len() + layer.shift.len(),
             Self::Dense(layer) => layer.weights.len() + layer.bias.len(),
             Self::Input
-            | Self::Relu
+            | Self::Activation(_)
             | Self::MaxPool(_)
             | Self::MeanPool(_)
             | Self::Polynomial(_)
@@ -221,7 +225,7 @@ impl Operator {
             Self::Input => Err(GraphError::SecondInput),
             Self::Convolution(layer) => layer.output_shape(input),
             Self::BatchNormalization(layer) => layer.output_shape(input),
-            Self::Relu => Ok(input),
+            Self::Activation(_) => Ok(input),
             Self::MaxPool(MaxPool { kernel, strides })
             | Self::MeanPool(MeanPool { kernel, strides }) => {
                 pooled_shape(input, self.name(), *kernel, *strides)
@@ -243,7 +247,11 @@ impl Operator {
             }
             Self::Dense(layer) => layer.weights.iter().all(finite) && layer.bias.iter().all(finite),
             Self::Polynomial(layer) => layer.coefficients.iter().all(finite),
-            Self::Input | Self::Relu | Self::MaxPool(_) | Self::MeanPool(_) | Self::Flatten => true,
+            Self::Input
+            | Self::Activation(_)
+            | Self::MaxPool(_)
+            | Self::MeanPool(_)
+            | Self::Flatten => true,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::affine::unsupported;
 use super::choice::{Activation, Approximation, Pooling};
 use crate::compile::fold::fold_batch_normalization;
 use crate::model::{CalibrationError, Graph, GraphError, MeanPool, Node, Operator, Range, Shape};
-use bellerophon_schemes::math::approximation::{Basis, Polynomial};
+use bellerophon_schemes::math::approximation::{Activation as Function, Basis, Polynomial};
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
@@ -200,7 +200,7 @@ fn replaced(
     range: Range,
 ) -> Result<Stage, PolynomialError> {
     let (kind, operator) = match node.operator() {
-        Operator::Relu => {
+        Operator::Activation(Function::Relu) => {
             let interval = widened(range, replacement.margin);
             (Kind::Activation(replacement.activation.approximate(interval)?), None)
         }

@@ -42,14 +42,14 @@ fn difference(network: &PolynomialNetwork, program: &Program, seed: u64) -> f64 
 fn convolutional() -> Graph {
     let operators = vec![
         Operator::Convolution(tiny::convolution(3, 1, 3, 1)),
-        Operator::Relu,
+        Operator::RELU,
         tiny::halving(),
         Operator::Convolution(tiny::convolution(5, 3, 2, 2)),
-        Operator::Relu,
+        Operator::RELU,
         Operator::MaxPool(MaxPool { kernel: [3, 2], strides: [1, 2] }),
         Operator::Flatten,
         Operator::Dense(tiny::dense(7, 20, 3)),
-        Operator::Relu,
+        Operator::RELU,
         Operator::Dense(tiny::dense(4, 7, 4)),
     ];
     tiny::chain(Shape::image(1, 12, 12), operators).unwrap()
@@ -101,9 +101,9 @@ fn layers_in_any_order_are_computed() {
     });
     let pool = Operator::MeanPool(MeanPool { kernel: [2, 3], strides: [2, 1] });
     let orders = [
-        vec![Operator::Relu],
-        vec![pool.clone(), Operator::Relu, normalization.clone()],
-        vec![normalization.clone(), pool.clone(), Operator::Relu, Operator::Relu, pool.clone()],
+        vec![Operator::RELU],
+        vec![pool.clone(), Operator::RELU, normalization.clone()],
+        vec![normalization.clone(), pool.clone(), Operator::RELU, Operator::RELU, pool.clone()],
         vec![Operator::Flatten],
         vec![pool.clone(), pool, Operator::Flatten, Operator::Dense(tiny::dense(3, 8, 5))],
     ];
@@ -157,7 +157,7 @@ proptest! {
         let outputs = first.bias.len();
         let operators = vec![
             Operator::Dense(first),
-            Operator::Relu,
+            Operator::RELU,
             Operator::Dense(tiny::dense(9, outputs, seed)),
         ];
         let graph = tiny::chain(Shape::Vector(20), operators).unwrap();
@@ -196,7 +196,7 @@ fn depth_beyond_every_ring_is_refused() {
 #[test]
 fn programs_survive_the_wire_and_bad_ones_are_refused() {
     let graph =
-        tiny::chain(Shape::Vector(6), vec![Operator::Dense(tiny::dense(3, 6, 1)), Operator::Relu]);
+        tiny::chain(Shape::Vector(6), vec![Operator::Dense(tiny::dense(3, 6, 1)), Operator::RELU]);
     let program = compiled(&replaced(&graph.unwrap(), "chebyshev:3", Pooling::Mean));
     let bytes = to_bytes(&program).unwrap();
     assert_eq!(from_bytes::<Program, _>(&bytes, 1 << 24, &()).unwrap(), program);

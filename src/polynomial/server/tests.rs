@@ -35,11 +35,11 @@ fn choice(levels: usize, log_scale: u32) -> Choice {
 fn graph() -> Graph {
     let operators = vec![
         Operator::Convolution(tiny::convolution(2, 1, 3, 1)),
-        Operator::Relu,
+        Operator::RELU,
         tiny::halving(),
         Operator::Flatten,
         Operator::Dense(tiny::dense(6, 18, 2)),
-        Operator::Relu,
+        Operator::RELU,
         Operator::Dense(tiny::dense(4, 6, 3)),
     ];
     tiny::chain(Shape::image(1, 8, 8), operators).unwrap()

@@ -38,12 +38,12 @@ impl Plan {
         let shape = Shape::image(self.channels, self.size, self.size);
         let mut first = tiny::convolution(self.outputs, self.channels, self.kernel, self.seed);
         first.strides = self.strides;
-        let mut layers = vec![Operator::Convolution(first), Operator::Relu];
+        let mut layers = vec![Operator::Convolution(first), Operator::RELU];
         layers.extend((0..self.pools).map(|_| tiny::halving()));
         if let Some((outputs, kernel, strides, pool)) = self.second {
             let mut layer = tiny::convolution(outputs, self.outputs, kernel, self.seed ^ 1);
             layer.strides = strides;
-            layers.extend([Operator::Convolution(layer), Operator::Relu]);
+            layers.extend([Operator::Convolution(layer), Operator::RELU]);
             layers.extend(pool.then(tiny::halving));
         }
         layers.push(Operator::Flatten);
@@ -54,7 +54,7 @@ impl Plan {
         if let Some(hidden) = self.hidden {
             layers.extend([
                 Operator::Dense(tiny::dense(hidden, length, self.seed ^ 2)),
-                Operator::Relu,
+                Operator::RELU,
             ]);
             length = hidden;
         }
@@ -128,7 +128,7 @@ proptest! {
         let mut layers = Vec::new();
         for (index, pair) in lengths.windows(2).enumerate() {
             layers.push(Operator::Dense(tiny::dense(pair[1], pair[0], seed ^ index as u64)));
-            layers.push(Operator::Relu);
+            layers.push(Operator::RELU);
         }
         layers.push(Operator::Dense(tiny::dense(classes, lengths[lengths.len() - 1], !seed)));
         let graph = tiny::chain(Shape::Vector(lengths[0]), layers).unwrap();
@@ -150,7 +150,7 @@ fn a_channel_without_weights_is_its_bias() {
     first.weights.index_axis_mut(ndarray::Axis(0), 1).fill(0.0);
     let layers = vec![
         Operator::Convolution(first),
-        Operator::Relu,
+        Operator::RELU,
         tiny::halving(),
         Operator::Flatten,
         Operator::Dense(tiny::dense(3, 18, 6)),

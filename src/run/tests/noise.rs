@@ -55,7 +55,7 @@ fn tables_scale_the_noise_before_them_and_add_their_own() {
     let mut first = tiny::dense(6, 8, 1);
     first.bias.fill(12.0); // far on the side where ReLU is the identity
     let layers =
-        vec![Operator::Dense(first), Operator::Relu, Operator::Dense(tiny::dense(4, 6, 2))];
+        vec![Operator::Dense(first), Operator::RELU, Operator::Dense(tiny::dense(4, 6, 2))];
     let graph = tiny::chain(Shape::Vector(8), layers).unwrap();
     let settings = tiny::settings(9);
     let parameters = tiny::parameters(&settings);
@@ -160,7 +160,7 @@ fn a_dead_channel_and_a_constant_pool_run_encrypted() {
     let layers = vec![
         Operator::Convolution(first),
         tiny::halving(),
-        Operator::Relu,
+        Operator::RELU,
         Operator::Flatten,
         Operator::Dense(tiny::dense(3, 8, 6)),
     ];
