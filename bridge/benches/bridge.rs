@@ -112,7 +112,8 @@ impl Setting {
             let batch = LweBatch::new(DIMENSION, words, self.secrets.glwe().id())?;
             let positions: Vec<usize> = (0..count).collect();
             let amplitude = Amplitude::new(0.25);
-            let pack = || self.keys.to_ckks(black_box(&batch), 0..count, &positions, amplitude);
+            let leaves: Vec<(usize, usize)> = positions.iter().copied().zip(0..count).collect();
+            let pack = || self.keys.to_ckks(black_box(&batch), &leaves, false, amplitude);
             pack()?;
             let mut up = group(criterion, "to_ckks", merges(&positions)?);
             let name = name(&format!("samples={count}"));

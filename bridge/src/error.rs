@@ -1,5 +1,6 @@
 //! What can go wrong on the bridge.
 
+use bellerophon_schemes::ckks::CkksError;
 use bellerophon_schemes::key_id::KeyMismatch;
 use bellerophon_schemes::math::MathError;
 use bellerophon_schemes::rlwe::RlweError;
@@ -14,6 +15,9 @@ pub enum BridgeError {
     /// On the CKKS side.
     #[error(transparent)]
     Rlwe(#[from] RlweError),
+    /// On the side of CKKS with levels.
+    #[error(transparent)]
+    Ckks(#[from] CkksError),
     /// On the TFHE side.
     #[error(transparent)]
     Tfhe(#[from] TfheError),
@@ -40,13 +44,13 @@ pub enum BridgeError {
         /// The coefficient.
         position: usize,
     },
-    /// As many positions as samples are needed.
-    #[error("{samples} samples were given for {positions} coefficients")]
-    PositionCount {
-        /// Number of samples.
-        samples: usize,
-        /// Number of positions.
-        positions: usize,
+    /// A sample that the batch does not have.
+    #[error("sample {index} does not exist in a batch of {count}")]
+    SampleIndex {
+        /// The index asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
     },
     /// The keys hold no key for this automorphism.
     #[error("no Galois key for X -> X^{element}: generate it with the other keys")]
@@ -62,6 +66,14 @@ pub enum BridgeError {
         /// How many there are.
         count: usize,
     },
+    /// Samples under the GLWE secret were asked for of ciphertexts under another.
+    #[error(
+        "ciphertexts under the conservative assumptions hold no samples under the GLWE secret: polynomial activations beside exact ones need the compact assumptions"
+    )]
+    SeparateSecrets,
+    /// The caller broke the operation off.
+    #[error("the operation was broken off")]
+    Interrupted,
     /// Dimensions of the two schemes that do not fit together.
     #[error("{name} is {found}, but must be {expected} for the bridge")]
     Dimension {

@@ -227,7 +227,11 @@ impl SeededEvaluationKeys {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(name: &str, found: T, expected: T) -> Result<(), String> {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
+    name: &str,
+    found: T,
+    expected: T,
+) -> Result<(), String> {
     if found == expected {
         return Ok(());
     }
@@ -236,7 +240,11 @@ fn same<T: PartialEq + std::fmt::Debug>(name: &str, found: T, expected: T) -> Re
 
 /// Compares what a key says of its security with what the parameters ask for; the noise was
 /// converted between units, which rounds.
-fn same_instance(name: &str, found: LweInstance, expected: LweInstance) -> Result<(), String> {
+pub(crate) fn same_instance(
+    name: &str,
+    found: LweInstance,
+    expected: LweInstance,
+) -> Result<(), String> {
     let rounded = (found.log2_std - expected.log2_std).abs() < 1e-9;
     same(name, LweInstance { log2_std: expected.log2_std, ..found }, expected)?;
     if rounded {

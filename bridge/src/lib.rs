@@ -20,6 +20,7 @@ pub mod keys;
 pub mod noise;
 pub mod packing;
 pub mod parameters;
+pub mod slots;
 pub mod to_ckks;
 pub mod to_lwe;
 
@@ -27,6 +28,7 @@ pub use encoding::Amplitude;
 pub use error::BridgeError;
 pub use keys::{EvaluationKeys, SecretKeys, SeededEvaluationKeys};
 pub use parameters::{Assumptions, BootstrapLiteral, Parameters, ParametersLiteral};
+pub use slots::{SeededSlotKeys, SlotKeys, SlotParameters, SlotParametersLiteral};
 
 #[cfg(test)]
 mod properties;

@@ -20,6 +20,11 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::sync::{Arc, LazyLock};
 
+/// Sample `range.start + i` for position `i`.
+fn leaves(range: std::ops::Range<usize>, positions: &[usize]) -> Vec<(usize, usize)> {
+    positions.iter().copied().zip(range).collect()
+}
+
 /// Standard deviations within which every sample must lie.
 const DEVIATIONS: f64 = 9.0;
 

@@ -9,52 +9,50 @@ use bellerophon_schemes::rlwe::{Ciphertext, Coeffs, Evaluator, Scale};
 use bellerophon_schemes::tfhe::LweBatch;
 
 impl EvaluationKeys {
-    /// Packs samples `range` of `batch` (under the GLWE secret) into a ciphertext: sample
-    /// `range.start + i` lands on coefficient `positions[i]`, every other coefficient is undefined.
-    /// `amplitude` is what the samples' values are multiplied by on the torus; the ciphertext has
-    /// the scale `amplitude * q`. The noise added is [`crate::noise::to_ckks`].
+    /// Packs samples of `batch` (under the GLWE secret) into a ciphertext: for each `(position,
+    /// index)`, sample `index` lands on coefficient `position`. Every other coefficient becomes zero
+    /// (`zeroed`, which takes every merge) or is undefined. `amplitude` is what the samples' values
+    /// are multiplied by on the torus; the ciphertext has the scale `amplitude * q`. The noise added
+    /// is [`crate::noise::to_ckks`].
     ///
     /// # Errors
-    /// [`BridgeError::Key`] for samples under another secret, [`BridgeError::PositionCount`],
-    /// [`BridgeError::Position`] and [`BridgeError::DuplicatePosition`] for unusable positions,
-    /// [`BridgeError::Dimension`] for samples of another dimension.
+    /// [`BridgeError::Key`] for samples under another secret, [`BridgeError::SampleIndex`] for a
+    /// sample that the batch does not have, [`BridgeError::Position`] and
+    /// [`BridgeError::DuplicatePosition`] for unusable positions, [`BridgeError::Dimension`] for
+    /// samples of another dimension.
     pub fn to_ckks(
         &self,
         batch: &LweBatch,
-        range: std::ops::Range<usize>,
-        positions: &[usize],
+        leaves: &[(usize, usize)],
+        zeroed: bool,
         amplitude: Amplitude,
     ) -> Result<Ciphertext<Coeffs>, BridgeError> {
         let dimension = self.parameters.ring().dimension();
-        self.check_batch(batch, &range, positions, dimension)?;
-        let levels = packing::levels(positions, dimension)?;
-        let samples = batch.samples().skip(range.start).take(range.len());
-        let leaves = positions.iter().copied().zip(samples).collect();
+        self.check_batch(batch, dimension)?;
+        let positions: Vec<usize> = leaves.iter().map(|leaf| leaf.0).collect();
+        let levels = packing::levels(&positions, dimension)?;
+        let levels = if zeroed { dimension.ilog2() } else { levels };
+        let leaf = |&(position, index): &(usize, usize)| {
+            let sample = batch.sample(index);
+            let missing = BridgeError::SampleIndex { index, count: batch.count() };
+            Ok((position, sample.ok_or(missing)?))
+        };
+        let leaves = leaves.iter().map(leaf).collect::<Result<Vec<_>, BridgeError>>()?;
         let q = self.parameters.ring().modulus();
         let (halvings, scale) = (q.halvings(levels)?, amplitude.to_scale(q)?);
         let embed = |leaf| self.embed(leaf, batch.key(), halvings, scale);
         let packed = packing::pack(self, leaves, levels, embed)?;
-        packed.ok_or(BridgeError::PositionCount { samples: 0, positions: positions.len() })
+        packed.ok_or(BridgeError::SampleIndex { index: 0, count: 0 })
     }
 
-    fn check_batch(
-        &self,
-        batch: &LweBatch,
-        range: &std::ops::Range<usize>,
-        positions: &[usize],
-        dimension: usize,
-    ) -> Result<(), BridgeError> {
+    fn check_batch(&self, batch: &LweBatch, dimension: usize) -> Result<(), BridgeError> {
         let source = self.enter.as_ref().map_or(self.ring_key(), |key| key.source());
         source.check(batch.key())?;
-        if batch.dimension() != dimension {
-            let (name, found) = ("dimension of the samples", batch.dimension());
-            return Err(BridgeError::Dimension { name, expected: dimension, found });
-        }
-        let samples = range.end.min(batch.count()).saturating_sub(range.start);
-        if samples == positions.len() && range.len() == samples && samples > 0 {
+        if batch.dimension() == dimension {
             return Ok(());
         }
-        Err(BridgeError::PositionCount { samples, positions: positions.len() })
+        let (name, found) = ("dimension of the samples", batch.dimension());
+        Err(BridgeError::Dimension { name, expected: dimension, found })
     }
 
     /// The sample as a ring ciphertext with its phase, divided by `2^levels`, in the target

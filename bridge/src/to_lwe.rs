@@ -1,6 +1,6 @@
 //! Down: from the coefficients of a CKKS ciphertext to LWE samples under the small secret.
 
-use crate::{BridgeError, EvaluationKeys};
+use crate::{Assumptions, BridgeError, EvaluationKeys};
 use bellerophon_schemes::math::{Coeff, Poly};
 use bellerophon_schemes::rlwe::{Ciphertext, Coeffs};
 use bellerophon_schemes::tfhe::{LweBatch, SwitchedLweBatch};
@@ -25,6 +25,28 @@ impl EvaluationKeys {
         let (n, stride) = (self.parameters.lwe_dimension(), self.parameters.lwe_stride());
         let samples = extract(&switched, positions, n, stride)?;
         Ok(samples.switch_modulus(log2_modulus, grouping_factor)?)
+    }
+
+    /// Coefficients `positions` of `ciphertext`, as LWE samples modulo `2^64` under the GLWE secret,
+    /// which is the ciphertext's own: no key switch, and no noise but [`crate::noise::rescale`].
+    /// [`EvaluationKeys::to_ckks`] packs them like the outputs of tables.
+    ///
+    /// # Errors
+    /// [`BridgeError::SeparateSecrets`] under [`Assumptions::Conservative`]; [`BridgeError::Key`] for a
+    /// ciphertext under another secret, [`BridgeError::Math`] of another ring,
+    /// [`BridgeError::Position`] for a coefficient outside the ring.
+    pub fn extract_samples(
+        &self,
+        ciphertext: &Ciphertext<Coeffs>,
+        positions: &[usize],
+    ) -> Result<LweBatch, BridgeError> {
+        if self.parameters.assumptions() == Assumptions::Conservative {
+            return Err(BridgeError::SeparateSecrets);
+        }
+        self.ring_key().check(ciphertext.key())?;
+        let ring = self.parameters.ring();
+        ring.check_same(ciphertext.ring())?;
+        extract(ciphertext, positions, ring.dimension(), 1)
     }
 }
 

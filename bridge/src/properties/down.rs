@@ -108,3 +108,45 @@ fn more_coefficients_than_the_ring_has_are_refused() {
     }
     assert!(extract(&ciphertext, &[0, 255], 86, 3).is_ok());
 }
+
+/// Under the compact assumptions coefficients are samples under the GLWE secret as they are, which can
+/// be packed again.
+fn coefficients_are_samples(world: &World, count: usize, rng: &mut ChaCha20Rng) {
+    let values = values(world.dimension(), rng);
+    let positions = positions(world.dimension(), count, rng);
+    let ciphertext = world.encrypt(&values, world.secrets.ring(), rng);
+    let found = world.keys.extract_samples(&ciphertext, &positions);
+    if world.parameters.assumptions() == Assumptions::Conservative {
+        assert!(matches!(found, Err(BridgeError::SeparateSecrets)));
+        return;
+    }
+    let (samples, glwe) = (found.unwrap(), world.secrets.glwe());
+    assert_eq!(samples.key(), glwe.id());
+    let phases: Vec<f64> = samples.samples().map(|sample| fraction(glwe.phase(sample))).collect();
+    let variance = noise::fresh(&world.parameters) + noise::rescale(world.dimension());
+    assert_within(&phases, &chosen(&values, &positions), variance);
+    let leaves: Vec<(usize, usize)> = (0..positions.len()).map(|index| (index, index)).collect();
+    let packed = world.keys.to_ckks(&samples, &leaves, false, Amplitude::new(1.0)).unwrap();
+    let variance = variance + noise::to_ckks(&world.parameters, world.dimension().ilog2());
+    let found = &world.decrypt(&packed)[..positions.len()];
+    assert_within(found, &chosen(&values, &positions), variance);
+}
+
+#[test]
+fn coefficients_are_samples_under_their_own_secret() {
+    for_small(32, coefficients_are_samples);
+    for_real(&[200], coefficients_are_samples);
+}
+
+#[test]
+fn samples_of_foreign_ciphertexts_are_refused() {
+    let (world, other) = (&SMALL[0], &SMALL[1]);
+    assert_eq!(world.parameters.assumptions(), Assumptions::Compact);
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let foreign = other.encrypt(&[0.1], other.secrets.ring(), &mut rng);
+    let error = world.keys.extract_samples(&foreign, &[0]).unwrap_err();
+    assert!(matches!(error, BridgeError::Key(_)));
+    let own = world.encrypt(&[0.1], world.secrets.ring(), &mut rng);
+    let error = world.keys.extract_samples(&own, &[world.dimension()]).unwrap_err();
+    assert!(matches!(error, BridgeError::Position { .. }));
+}

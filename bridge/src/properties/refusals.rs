@@ -30,14 +30,14 @@ fn samples_under_another_secret_are_refused() {
         for secret in foreign {
             let samples = lwe_samples(&secret, &[0.1], &mut rng);
             assert!(matches!(
-                world.keys.to_ckks(&samples, 0..1, &[0], amplitude),
+                world.keys.to_ckks(&samples, &leaves(0..1, &[0]), false, amplitude),
                 Err(BridgeError::Key(error)) if error.expected == glwe && error.found == secret.id()
             ));
         }
         // the small secret's samples must go through a table first
         let samples = lwe_samples(world.secrets.lwe(), &[0.1], &mut rng);
         assert!(matches!(
-            world.keys.to_ckks(&samples, 0..1, &[0], amplitude),
+            world.keys.to_ckks(&samples, &leaves(0..1, &[0]), false, amplitude),
             Err(BridgeError::Key(_))
         ));
         // and bootstrapping takes those only
@@ -82,7 +82,7 @@ fn samples_of_another_dimension_are_refused() {
     let words = vec![0; 257];
     let short = LweBatch::new(256, words, world.secrets.glwe().id()).unwrap();
     assert!(matches!(
-        world.keys.to_ckks(&short, 0..1, &[0], Amplitude::new(1.0)),
+        world.keys.to_ckks(&short, &leaves(0..1, &[0]), false, Amplitude::new(1.0)),
         Err(BridgeError::Dimension { expected: 512, found: 256, .. })
     ));
 }
@@ -103,19 +103,17 @@ fn unusable_positions_are_refused() {
     }
     let samples = world.samples(&[0.1, 0.2, 0.3], &mut rng);
     let pack = |range, positions: &[usize]| {
-        world.keys.to_ckks(&samples, range, positions, Amplitude::new(1.0)).map(drop)
+        world.keys.to_ckks(&samples, &leaves(range, positions), false, Amplitude::new(1.0)).map(drop)
     };
     assert_eq!(pack(0..2, &[256, 0]), Err(BridgeError::Position { position: 256, dimension: 256 }));
     assert_eq!(pack(0..3, &[7, 1, 7]), Err(BridgeError::DuplicatePosition { position: 7 }));
-    let count = |samples, positions| Err(BridgeError::PositionCount { samples, positions });
-    assert_eq!(pack(0..3, &[7, 1]), count(3, 2));
-    assert_eq!(pack(0..4, &[1, 2, 3, 4]), count(3, 4));
-    assert_eq!(pack(2..4, &[1]), count(1, 1));
-    assert_eq!(pack(5..7, &[1, 2]), count(0, 2));
-    assert_eq!(pack(0..0, &[]), count(0, 0));
+    let missing = |index| Err(BridgeError::SampleIndex { index, count: 3 });
+    assert_eq!(pack(0..4, &[1, 2, 3, 4]), missing(3));
+    assert_eq!(pack(usize::MAX - 1..usize::MAX, &[1]), missing(usize::MAX - 1));
+    assert_eq!(pack(0..0, &[]), Err(BridgeError::SampleIndex { index: 0, count: 0 }));
     assert_eq!(pack(1..3, &[1, 2]), Ok(()));
     for amplitude in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let packed = world.keys.to_ckks(&samples, 0..1, &[0], Amplitude::new(amplitude));
+        let packed = world.keys.to_ckks(&samples, &leaves(0..1, &[0]), false, Amplitude::new(amplitude));
         assert!(matches!(packed, Err(BridgeError::Rlwe(RlweError::InvalidScale { .. }))));
     }
 }

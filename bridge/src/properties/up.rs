@@ -19,7 +19,7 @@ fn repack_after_extract(world: &World, count: usize, rng: &mut ChaCha20Rng) {
     let variance = noise::fresh(&world.parameters) + noise::rescale(n);
     let amplitude = Amplitude::new(1.0);
     for targets in [sources.clone(), positions(n, count, rng)] {
-        let packed = world.keys.to_ckks(&samples, 0..count.min(n), &targets, amplitude).unwrap();
+        let packed = world.keys.to_ckks(&samples, &leaves(0..count.min(n), &targets), false, amplitude).unwrap();
         assert_eq!(packed.key(), world.secrets.ring().id());
         packed.scale().check_same(world.turn()).unwrap();
         let found = chosen(&world.decrypt(&packed), &targets);
@@ -46,7 +46,7 @@ fn extract_after_repack(world: &World, count: usize, rng: &mut ChaCha20Rng) {
     let values = values(targets.len(), rng);
     let samples = world.samples(&values, rng);
     let packed =
-        world.keys.to_ckks(&samples, 0..targets.len(), &targets, Amplitude::new(1.0)).unwrap();
+        world.keys.to_ckks(&samples, &leaves(0..targets.len(), &targets), false, Amplitude::new(1.0)).unwrap();
     let variance = packing_noise(world, &targets);
     for bits in [10, 32] {
         let back = world.keys.to_lwe(&packed, &targets, bits, 1).unwrap();
@@ -69,7 +69,7 @@ fn linear(world: &World, count: usize, rng: &mut ChaCha20Rng) {
     let [mut sum, term] = [&a, &b].map(|values| {
         let scaled: Vec<f64> = values.iter().map(|v| v * amplitude.value()).collect();
         let samples = world.samples(&scaled, rng);
-        world.keys.to_ckks(&samples, 0..targets.len(), &targets, amplitude).unwrap()
+        world.keys.to_ckks(&samples, &leaves(0..targets.len(), &targets), false, amplitude).unwrap()
     });
     let evaluator = Evaluator::new(world.parameters.ring());
     evaluator.mul_integer_assign(&mut sum, 3);
@@ -94,7 +94,7 @@ fn a_range_of_a_batch_packs_like_its_samples() {
     let values = values(20, &mut rng);
     let samples = world.samples(&values, &mut rng);
     let targets = [7, 300, 2, 9, 511];
-    let packed = world.keys.to_ckks(&samples, 11..16, &targets, Amplitude::new(1.0)).unwrap();
+    let packed = world.keys.to_ckks(&samples, &leaves(11..16, &targets), false, Amplitude::new(1.0)).unwrap();
     let found = chosen(&world.decrypt(&packed), &targets);
     assert_within(&found, &values[11..16], packing_noise(world, &targets));
 }

@@ -59,12 +59,16 @@
 //! Complex slots uniform in a square of diagonal 2. `examples/ckks_bootstrap.rs` prints this, with times.
 
 mod error;
+pub mod functional;
 mod matrices;
 mod modular_reduction;
+mod phase_polynomial;
 
+pub use functional::{FunctionalBootstrapper, FunctionalPlan};
 use matrices::{Matrices, sparse_steps};
 use modular_reduction::ModularReduction;
 pub use modular_reduction::ModularReductionLiteral;
+pub use phase_polynomial::PhasePolynomial;
 
 use super::dft::{self, FactoredTransform};
 use super::evaluator::check_levels;
@@ -72,8 +76,8 @@ use super::{
     Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters,
     ParametersLiteral, Scale,
 };
-use crate::math::{Poly, RnsPoly};
-use crate::packing::Slots;
+use crate::math::{Ntt, Poly, RnsPoly};
+use crate::packing::{Packing, Slots};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
 
@@ -146,11 +150,19 @@ impl BootstrapLiteral {
         let mut bits = vec![base];
         bits.extend_from_slice(residual);
         bits.extend(repeat(to_slots, self.slots_to_coefficients));
-        let products = self.modular_reduction.products() as u32;
-        bits.extend((0..products).rev().map(|index| reduction.saturating_sub(index)));
-        bits.extend(repeat(reduction, self.modular_reduction.depth() - products as usize));
-        bits.extend(repeat(to_coefficients, self.coefficients_to_slots));
+        bits.extend(self.first_levels(reduction, to_coefficients));
         bits
+    }
+
+    /// The bits of the primes of the modular reduction and of the step from coefficients to slots.
+    fn first_levels(&self, reduction: u32, to_coefficients: u32) -> impl Iterator<Item = u32> {
+        let products = self.modular_reduction.products();
+        let exponential = self.modular_reduction.depth() - products;
+        let products = (0..products as u32).rev();
+        products
+            .map(move |index| reduction.saturating_sub(index))
+            .chain(std::iter::repeat_n(reduction, exponential))
+            .chain(std::iter::repeat_n(to_coefficients, self.coefficients_to_slots))
     }
 }
 
@@ -289,28 +301,7 @@ impl Bootstrapper {
         if ciphertext.scale().log2() > base.log2() - 1.0 {
             return Err(CkksError::InvalidScale { scale: ciphertext.scale().value() });
         }
-        let [c0, c1] = [ciphertext.c0(), ciphertext.c1()].map(|part| self.lift(part));
-        let bits = matrices::raised_bits(&self.parameters, self.reduction_level())?;
-        let scale = matrices::raised_scale(&self.parameters, self.reduction_level())?;
-        let mut raised = Ciphertext::from_parts(c0?, c1?, scale, ciphertext.key())?;
-        evaluator.mul_integer_assign(&mut raised, 1 << bits);
-        for steps in sparse_steps(self.slots, self.parameters.slots()) {
-            let rotated = evaluator.rotate(&raised, steps, keys)?;
-            evaluator.add_assign(&mut raised, &rotated)?;
-        }
-        Ok(raised)
-    }
-
-    fn lift(
-        &self,
-        part: &RnsPoly<crate::math::Ntt>,
-    ) -> Result<RnsPoly<crate::math::Ntt>, CkksError> {
-        let limb: Option<&Poly<_>> = part.limbs().first();
-        let centred = limb.map_or_else(Vec::new, |limb| {
-            let q = limb.modulus();
-            limb.clone().into_coeff().values().iter().map(|&value| q.to_signed(value)).collect()
-        });
-        Ok(RnsPoly::from_signed(self.parameters.rings(), &centred)?.into_ntt())
+        raise(evaluator, ciphertext, (self.reduction_level(), self.slots), keys)
     }
 
     /// Second step: the coefficients over `q_0`, lower and upper halves in two ciphertexts, or one
@@ -325,14 +316,7 @@ impl Bootstrapper {
         raised: &Ciphertext<Slots>,
         keys: &EvaluationKeys,
     ) -> Result<Vec<Ciphertext<Slots>>, CkksError> {
-        let complex = self.to_coefficients.apply_unrescaled(evaluator, raised, keys)?;
-        if !self.is_sparse() {
-            return Ok(dft::real_and_imaginary(evaluator, complex, keys)?.into());
-        }
-        let mut real = evaluator.conjugate(&complex, keys)?;
-        evaluator.add_assign(&mut real, &complex)?;
-        evaluator.rescale_assign(&mut real)?;
-        Ok(vec![real])
+        real_coefficients(evaluator, (&self.to_coefficients, self.slots), raised, keys)
     }
 
     /// Third step: [`Bootstrapper::to_coefficients`]' result modulo 1, times a constant; the upper half
@@ -378,13 +362,69 @@ impl Bootstrapper {
         reduced: &Ciphertext<Slots>,
         keys: &EvaluationKeys,
     ) -> Result<Ciphertext<Slots>, CkksError> {
-        let mut slots = self.to_slots.apply(evaluator, reduced, keys)?;
-        if self.is_sparse() {
-            let halves = evaluator.rotate(&slots, self.slots as i64, keys)?;
-            evaluator.add_assign(&mut slots, &halves)?;
-        }
-        Ok(slots)
+        joined_slots(evaluator, (&self.to_slots, self.slots), reduced, keys)
     }
+}
+
+/// The residues modulo `q_0`, centred, modulo all primes; read as coefficients over `q_0` at the scale
+/// that a modular reduction at `level` wants, and times the number of times that `slots` are repeated.
+fn raise<P: Packing>(
+    evaluator: &Evaluator,
+    ciphertext: &Ciphertext<P>,
+    (level, slots): (usize, usize),
+    keys: &EvaluationKeys,
+) -> Result<Ciphertext<Slots>, CkksError> {
+    let parameters = evaluator.parameters();
+    let [c0, c1] = [ciphertext.c0(), ciphertext.c1()].map(|part| lift(parameters, part));
+    let bits = matrices::raised_bits(parameters, level)?;
+    let scale = matrices::raised_scale(parameters, level)?;
+    let mut raised = Ciphertext::from_parts(c0?, c1?, scale, ciphertext.key())?;
+    evaluator.mul_integer_assign(&mut raised, 1 << bits);
+    for steps in sparse_steps(slots, parameters.slots()) {
+        let rotated = evaluator.rotate(&raised, steps, keys)?;
+        evaluator.add_assign(&mut raised, &rotated)?;
+    }
+    Ok(raised)
+}
+
+/// Twice the real parts of what the matrices make of a raised ciphertext, and twice the imaginary
+/// parts in a second ciphertext where the `slots` fill the ring.
+fn real_coefficients(
+    evaluator: &Evaluator,
+    (matrices, slots): (&FactoredTransform, usize),
+    raised: &Ciphertext<Slots>,
+    keys: &EvaluationKeys,
+) -> Result<Vec<Ciphertext<Slots>>, CkksError> {
+    let complex = matrices.apply_unrescaled(evaluator, raised, keys)?;
+    if slots == evaluator.parameters().slots() {
+        return Ok(dft::real_and_imaginary(evaluator, complex, keys)?.into());
+    }
+    let mut real = evaluator.conjugate(&complex, keys)?;
+    evaluator.add_assign(&mut real, &complex)?;
+    evaluator.rescale_assign(&mut real)?;
+    Ok(vec![real])
+}
+
+/// What the matrices make of complex coefficients, or of real ones in two halves where the `slots` do
+/// not fill the ring.
+fn joined_slots(
+    evaluator: &Evaluator,
+    (matrices, slots): (&FactoredTransform, usize),
+    coefficients: &Ciphertext<Slots>,
+    keys: &EvaluationKeys,
+) -> Result<Ciphertext<Slots>, CkksError> {
+    let mut result = matrices.apply(evaluator, coefficients, keys)?;
+    if slots < evaluator.parameters().slots() {
+        let halves = evaluator.rotate(&result, slots as i64, keys)?;
+        evaluator.add_assign(&mut result, &halves)?;
+    }
+    Ok(result)
+}
+
+fn lift(parameters: &Parameters, part: &RnsPoly<Ntt>) -> Result<RnsPoly<Ntt>, CkksError> {
+    let limb: Option<&Poly<_>> = part.limbs().first();
+    let centred = limb.map_or_else(Vec::new, |limb| limb.clone().into_coeff().to_signed());
+    Ok(RnsPoly::from_signed(parameters.rings(), &centred)?.into_ntt())
 }
 
 /// The number of slots.

@@ -7,20 +7,20 @@ mod factors;
 
 pub use factors::{coefficient_order, evaluation_factors, interpolation_factors};
 
-use super::linear_transform::{Diagonals, LinearTransform};
+use super::linear_transform::{Diagonals, LinearTransform, Split};
+use super::noise::GiantStepNorms;
 use super::{
     Ciphertext, CkksError, Encoder, EvaluationKeys, Evaluator, KeyRequirements, Parameters, Scale,
     c64, noise,
 };
 use crate::packing::{Coeffs, Slots};
+use std::collections::BTreeMap;
 
 /// Linear maps one after the other, each followed by a rescaling.
 #[derive(Debug, Clone)]
 pub(super) struct FactoredTransform {
     transforms: Vec<LinearTransform>,
-    /// For each map, how many diagonals' worth of coefficients are rounded: a diagonal that repeats
-    /// lies in a subring, and its other coefficients are zero.
-    rounded: Vec<f64>,
+    norms: FactoredNorms,
 }
 
 impl FactoredTransform {
@@ -38,28 +38,20 @@ impl FactoredTransform {
             let operation = "going between slots and coefficients";
             return Err(CkksError::Level { operation, needed: factors.len(), found: level });
         }
-        let share = Scale::power_of_two((gain.log2() / factors.len() as f64).round() as i32);
-        let mut rest = gain.clone();
-        let mut transforms = Vec::with_capacity(factors.len());
-        for (index, diagonals) in factors.iter().enumerate() {
-            let last = index + 1 == factors.len();
-            let part = if last { rest.clone() } else { share.clone() };
-            rest = rest.over(&part);
-            let level = level - index;
-            let scale = part.times(&Scale::of_modulus(parameters.modulus(level)?));
-            transforms.push(LinearTransform::new(parameters, encoder, diagonals, level, &scale)?);
-        }
-        let share = |values: &Vec<c64>| period(values) as f64 / parameters.slots() as f64;
-        let rounded = factors.iter().map(|diagonals| diagonals.values().map(share).sum()).collect();
-        Ok(Self { transforms, rounded })
+        let scales = scales(parameters, factors.len(), level, gain)?;
+        let transforms = factors.iter().zip(scales).enumerate().map(|(index, (map, scale))| {
+            LinearTransform::new(parameters, encoder, map, level - index, &scale)
+        });
+        let transforms = transforms.collect::<Result<_, _>>()?;
+        Ok(Self { transforms, norms: FactoredNorms::new(parameters, factors, level, gain)? })
     }
 
     pub(super) fn depth(&self) -> usize {
         self.transforms.len()
     }
 
-    fn last_level(&self) -> usize {
-        self.transforms.last().map_or(0, LinearTransform::level)
+    pub(super) fn norms(&self) -> &FactoredNorms {
+        &self.norms
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -69,33 +61,6 @@ impl FactoredTransform {
     pub(super) fn requirements(&self, parameters: &Parameters) -> KeyRequirements {
         let each = self.transforms.iter().map(|transform| transform.requirements(parameters));
         each.fold(KeyRequirements::default(), KeyRequirements::union)
-    }
-
-    /// Variance and power per coefficient of the result, from those of the operand, whose slots are
-    /// taken as independent.
-    pub(super) fn noise(&self, parameters: &Parameters, operand: (f64, f64)) -> (f64, f64) {
-        rescaled(parameters, self.last_level(), self.noise_unrescaled(parameters, operand))
-    }
-
-    /// Without the last rescaling.
-    pub(super) fn noise_unrescaled(
-        &self,
-        parameters: &Parameters,
-        operand: (f64, f64),
-    ) -> (f64, f64) {
-        let n = parameters.dimension() as f64;
-        let transforms = self.transforms.iter().zip(&self.rounded).enumerate();
-        transforms.fold(operand, |operand, (index, (transform, rounded))| {
-            let level = transform.level();
-            let above = level + usize::from(index > 0);
-            let (variance, power) =
-                if index > 0 { rescaled(parameters, above, operand) } else { operand };
-            let mut giants = transform.norms().concat();
-            giants.iter_mut().for_each(|giant| giant.diagonals = 0);
-            let norm: f64 = giants.iter().map(|giant| giant.power).sum();
-            let product = noise::linear_transform(parameters, level, (variance, power), &giants);
-            (product + n * noise::encoding() * power * rounded, n * norm * power)
-        })
     }
 
     pub(super) fn apply(
@@ -125,6 +90,104 @@ impl FactoredTransform {
         }
         Ok(result)
     }
+}
+
+/// The scales of `factors` maps from `level` on that multiply the scale of their operand by `gain`.
+fn scales(
+    parameters: &Parameters,
+    factors: usize,
+    level: usize,
+    gain: &Scale,
+) -> Result<Vec<Scale>, CkksError> {
+    let share = Scale::power_of_two((gain.log2() / factors as f64).round() as i32);
+    let mut rest = gain.clone();
+    let mut scales = Vec::with_capacity(factors);
+    for index in 0..factors {
+        let part = if index + 1 == factors { rest.clone() } else { share.clone() };
+        rest = rest.over(&part);
+        scales.push(part.times(&Scale::of_modulus(parameters.modulus(level - index)?)));
+    }
+    Ok(scales)
+}
+
+/// What the noise of a [`FactoredTransform`] depends on, found without encoding its maps.
+#[derive(Debug, Clone)]
+pub(super) struct FactoredNorms(Vec<MapNorms>);
+
+#[derive(Debug, Clone)]
+struct MapNorms {
+    level: usize,
+    giants: Vec<GiantStepNorms>,
+    /// How many diagonals' worth of coefficients are rounded: a diagonal that repeats lies in a
+    /// subring, and its other coefficients are zero.
+    rounded: f64,
+}
+
+impl FactoredNorms {
+    /// Of the transform that [`FactoredTransform::new`] makes of the same.
+    pub(super) fn new(
+        parameters: &Parameters,
+        factors: &[Diagonals],
+        level: usize,
+        gain: &Scale,
+    ) -> Result<Self, CkksError> {
+        let scales = scales(parameters, factors.len(), level, gain)?;
+        let share = |values: &Vec<c64>| period(values) as f64 / parameters.slots() as f64;
+        let norms = factors.iter().zip(scales).enumerate().map(|(index, (map, scale))| MapNorms {
+            level: level - index,
+            giants: giant_norms(parameters, map, scale.value()),
+            rounded: map.values().map(share).sum(),
+        });
+        Ok(Self(norms.collect()))
+    }
+
+    fn last_level(&self) -> usize {
+        self.0.last().map_or(0, |map| map.level)
+    }
+
+    /// Variance and power per coefficient of the result, from those of the operand, whose slots are
+    /// taken as independent.
+    pub(super) fn noise(&self, parameters: &Parameters, operand: (f64, f64)) -> (f64, f64) {
+        rescaled(parameters, self.last_level(), self.noise_unrescaled(parameters, operand))
+    }
+
+    /// Without the last rescaling.
+    pub(super) fn noise_unrescaled(
+        &self,
+        parameters: &Parameters,
+        operand: (f64, f64),
+    ) -> (f64, f64) {
+        let n = parameters.dimension() as f64;
+        self.0.iter().enumerate().fold(operand, |operand, (index, map)| {
+            let above = map.level + usize::from(index > 0);
+            let (variance, power) =
+                if index > 0 { rescaled(parameters, above, operand) } else { operand };
+            let norm: f64 = map.giants.iter().map(|giant| giant.power).sum();
+            let product =
+                noise::linear_transform(parameters, map.level, (variance, power), &map.giants);
+            (product + n * noise::encoding() * power * map.rounded, n * norm * power)
+        })
+    }
+}
+
+/// The norms of a map's giant steps; the rounding of diagonals is not in them.
+fn giant_norms(parameters: &Parameters, map: &Diagonals, scale: f64) -> Vec<GiantStepNorms> {
+    let slots = parameters.slots();
+    let rotations = [vec![map.keys().map(|rotation| rotation % slots).collect()]];
+    let step = Split::best(&rotations, slots).step.max(1);
+    let mut giants: BTreeMap<usize, GiantStepNorms> = BTreeMap::new();
+    for (rotation, values) in map {
+        let baby = rotation % slots % step;
+        let giant = giants.entry(rotation % slots - baby).or_default();
+        let mean_square = values.iter().map(c64::norm_sqr).sum::<f64>() / values.len() as f64;
+        let power = noise::power(parameters, mean_square, scale);
+        giant.power += power;
+        giant.rotated_power += if baby == 0 { 0.0 } else { power };
+    }
+    for (&rotation, giant) in &mut giants {
+        giant.rotates = rotation != 0;
+    }
+    giants.into_values().collect()
 }
 
 /// Variance and power after a rescaling from `level`.
@@ -193,8 +256,9 @@ impl CoefficientsToSlots {
     /// variance and power per coefficient ([`noise`]), its coefficients independent.
     #[must_use]
     pub fn noise(&self, parameters: &Parameters, operand: (f64, f64)) -> f64 {
-        let (variance, _) = self.transform.noise_unrescaled(parameters, operand);
-        let level = self.transform.last_level();
+        let norms = self.transform.norms();
+        let (variance, _) = norms.noise_unrescaled(parameters, operand);
+        let level = norms.last_level();
         let product = 2.0 * variance + noise::key_switch(parameters, level);
         noise::rescale(parameters, level, product)
     }
@@ -279,7 +343,7 @@ impl SlotsToCoefficients {
     /// power per coefficient ([`noise`]) each, their slots independent.
     #[must_use]
     pub fn noise(&self, parameters: &Parameters, (variance, power): (f64, f64)) -> f64 {
-        self.transform.noise(parameters, (2.0 * variance, 2.0 * power)).0
+        self.transform.norms().noise(parameters, (2.0 * variance, 2.0 * power)).0
     }
 
     /// One ciphertext whose coefficients are the slots of the two, in the order of

@@ -80,6 +80,20 @@ pub enum CkksError {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// A polynomial of the phase that no polynomial of its sine comes near enough to.
+    #[error(
+        "within {width} turns, polynomials of degree {degree} in the sine of the phase are off by {reached:e} at least, {tolerance:e} was asked for: use a smaller width or a larger tolerance"
+    )]
+    PhaseError {
+        /// The largest phase, in turns.
+        width: f64,
+        /// The highest degree that the levels allow.
+        degree: usize,
+        /// The least error found.
+        reached: f64,
+        /// The error asked for.
+        tolerance: f64,
+    },
     /// A value times its scale is outside the modulus.
     #[error(
         "value {index} times scale 2^{log2_scale:.1} does not fit the modulus at level {level}: use a smaller scale or a higher level"

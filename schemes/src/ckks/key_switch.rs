@@ -59,6 +59,16 @@ impl SeededSwitchingKey {
         Ok(Self { level, key, seed, bodies })
     }
 
+    /// The highest level of the polynomials that it switches.
+    pub(super) fn level(&self) -> usize {
+        self.level
+    }
+
+    /// The secret it switches to.
+    pub(super) fn key(&self) -> KeyId {
+        self.key
+    }
+
     /// The key, ready for use.
     pub(super) fn expand(&self, parameters: &Parameters) -> Result<SwitchingKey, CkksError> {
         parameters.check_level("reading a switching key", self.level)?;

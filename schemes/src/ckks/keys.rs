@@ -3,7 +3,7 @@
 use super::ciphertext::{check_words, pack, uniform, unpack};
 use super::parameters::SIGMA;
 use super::{CkksError, GaloisKey, Parameters, RelinearizationKey, SeededSwitchingKey};
-use crate::key_id::KeyId;
+use crate::key_id::{KeyId, KeyMismatch};
 use crate::math::sampling::{self, Seed};
 use crate::math::{Ntt, RnsPoly};
 use crate::wire::{Conformant, PackedWords, Wire};
@@ -175,6 +175,17 @@ impl KeyRequirements {
         Self::element(parameters.conjugation_element(), level)
     }
 
+    /// Bytes in memory of the [`EvaluationKeys`] that are made of these.
+    #[must_use]
+    pub fn bytes(&self, parameters: &Parameters) -> usize {
+        let limbs = |&level: &usize| {
+            let digits = (level + 1).div_ceil(parameters.digit_length());
+            2 * digits * (level + 1 + parameters.special_rings().len())
+        };
+        let all = self.relinearization.iter().chain(self.galois.values());
+        8 * parameters.dimension() * all.map(limbs).sum::<usize>()
+    }
+
     /// What both need.
     #[must_use]
     pub fn union(mut self, other: Self) -> Self {
@@ -209,6 +220,23 @@ impl SeededEvaluationKeys {
             Ok((element, GaloisKey::new(element, key.expand(parameters)?, parameters)?))
         });
         Ok(EvaluationKeys { relinearization, galois: galois.collect::<Result<_, CkksError>>()? })
+    }
+}
+
+impl SeededEvaluationKeys {
+    /// What these keys suffice for.
+    #[must_use]
+    pub fn requirements(&self) -> KeyRequirements {
+        let relinearization = self.relinearization.as_ref().map(SeededSwitchingKey::level);
+        let galois = self.galois.iter().map(|(&element, key)| (element, key.level())).collect();
+        KeyRequirements { relinearization, galois }
+    }
+
+    /// # Errors
+    /// [`KeyMismatch`] where one of the keys is under another secret than `key`.
+    pub fn check_key(&self, key: KeyId) -> Result<(), KeyMismatch> {
+        let mut keys = self.relinearization.iter().chain(self.galois.values());
+        keys.try_for_each(|found| key.check(found.key()))
     }
 }
 

@@ -38,7 +38,9 @@ pub mod scale;
 pub mod sign;
 
 pub use crate::packing::{Coeffs, Packing, Slots};
-pub use bootstrap::{BootstrapLiteral, Bootstrapper};
+pub use bootstrap::{
+    BootstrapLiteral, Bootstrapper, FunctionalBootstrapper, FunctionalPlan, PhasePolynomial,
+};
 pub use ciphertext::{Ciphertext, PackedCiphertext, SeededCiphertext};
 pub use concrete_fft::c64;
 pub use decryptor::Decryptor;

@@ -88,7 +88,7 @@ impl Ring {
 
     /// # Errors
     /// [`MathError::RingMismatch`] where `other` is another ring.
-    pub(crate) fn check_same(&self, other: &Self) -> Result<(), MathError> {
+    pub fn check_same(&self, other: &Self) -> Result<(), MathError> {
         if self.is_same(other) {
             return Ok(());
         }

@@ -39,6 +39,19 @@ impl LweBatch {
         self.key
     }
 
+    /// All words, sample by sample.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// One sample: its mask, then its body.
+    #[must_use]
+    pub fn sample(&self, index: usize) -> Option<&[u64]> {
+        let stride = self.dimension + 1;
+        self.words.get(index.checked_mul(stride)?..)?.get(..stride)
+    }
+
     /// The samples.
     pub fn samples(&self) -> std::slice::ChunksExact<'_, u64> {
         self.words.chunks_exact(self.dimension + 1)
@@ -251,6 +264,21 @@ impl SwitchedLweBatch {
     #[must_use]
     pub fn key(&self) -> KeyId {
         self.key
+    }
+
+    /// The samples of a range alone.
+    ///
+    /// # Errors
+    /// [`TfheError::Dimension`] where the batch ends before the range.
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Result<Self, TfheError> {
+        let stride = self.stride();
+        let ends = range.start.checked_mul(stride).zip(range.end.checked_mul(stride));
+        let words = ends.and_then(|(start, end)| self.words.get(start..end));
+        let (name, expected, found) = ("samples of a batch", range.end, self.count());
+        let words = words.ok_or(TfheError::Dimension { name, expected, found })?;
+        let words = words.to_vec();
+        let Self { dimension, grouping_factor, log2_modulus, key, .. } = *self;
+        Ok(Self { dimension, grouping_factor, log2_modulus, words, key })
     }
 
     /// All words, sample after sample.

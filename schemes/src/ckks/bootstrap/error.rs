@@ -3,6 +3,7 @@
 use super::matrices::{raised_scale, sparse_steps, variable_scale};
 use super::modular_reduction::ModularReduction;
 use super::{Bootstrapper, integer_variance};
+use crate::ckks::dft::FactoredNorms;
 use crate::ckks::{CkksError, Parameters, Scale, noise};
 use std::f64::consts::PI;
 
@@ -20,7 +21,10 @@ impl Bootstrapper {
     pub fn standard_error(&self, scale: &Scale, mean_square: f64) -> Result<f64, CkksError> {
         let parameters = &self.parameters;
         let n = parameters.dimension() as f64;
-        let coefficients = self.error_of_coefficients()?;
+        let matrices = (self.to_coefficients.norms(), self.slots);
+        let [independent, equal] =
+            coefficient_variances(parameters, matrices, self.reduction_level())?;
+        let coefficients = independent + equal;
         let reduced_level = self.reduction_level() - self.reduction.depth();
         let reduced_scale = self.reduction.scale(parameters, self.reduction_level())?.finite()?;
         let per_slot = reduced_scale * reduced_scale / n;
@@ -33,40 +37,45 @@ impl Bootstrapper {
         let base = Scale::of_modulus(parameters.modulus(0)?);
         let factor = 2.0 * self.reduction.slope() * scale.over(&base).finite()?;
         let power = halves * mean_square / (2 * self.slots) as f64 * factor * factor * per_slot;
-        let (mut variance, _) = self.to_slots.noise(parameters, (variance, power));
+        let (mut variance, _) = self.to_slots.norms().noise(parameters, (variance, power));
         if self.is_sparse() {
             variance = 2.0 * variance + noise::key_switch(parameters, self.output_level());
         }
         Ok((n * variance).sqrt() / scale.finite()?)
     }
+}
 
-    /// The variance of the real error of the operand of the modular reduction, whose values are the
-    /// coefficients over `q_0` and the bound.
-    fn error_of_coefficients(&self) -> Result<f64, CkksError> {
-        let parameters = &self.parameters;
-        let n = parameters.dimension() as f64;
-        let copies = (parameters.slots() / self.slots) as f64;
-        let raised = raised_scale(parameters, self.reduction_level())?.finite()?;
-        let power = integer_variance(n) * raised * raised * copies;
-        let switch = noise::key_switch(parameters, parameters.max_level());
-        let traced =
-            sparse_steps(self.slots, parameters.slots()).fold(0.0, |v, _| 2.0 * v + switch);
-        let (variance, _) = self.to_coefficients.noise_unrescaled(parameters, (traced, power));
-        // twice the real part of one error, and the real parts of the conjugation's and the rescaling's
-        let level = self.reduction_level() + 1;
-        let product = 2.0 * variance + noise::key_switch(parameters, level) / 2.0;
-        let prime = parameters.modulus(level)?.log2();
-        let real = product * (-2.0 * prime).exp2() + noise::rounding(parameters) / 2.0;
-        let scale = variable_scale(parameters, self.reduction_level())?.finite()?;
-        Ok(n * real / (scale * scale))
-    }
+/// The variances of the real error of the operand of a modular reduction at `level`, whose values are
+/// the coefficients over `q_0` and the bound, after these matrices for so many slots: of what is
+/// independent in all slots, and of what repeats as the slots do, since rounded matrices and the
+/// integer parts make it.
+pub(super) fn coefficient_variances(
+    parameters: &Parameters,
+    (matrices, slots): (&FactoredNorms, usize),
+    level: usize,
+) -> Result<[f64; 2], CkksError> {
+    let n = parameters.dimension() as f64;
+    let copies = (parameters.slots() / slots) as f64;
+    let raised = raised_scale(parameters, level)?.finite()?;
+    let power = integer_variance(n) * raised * raised * copies;
+    let switch = noise::key_switch(parameters, parameters.max_level());
+    let traced = sparse_steps(slots, parameters.slots()).fold(0.0, |v, _| 2.0 * v + switch);
+    let (independent, _) = matrices.noise_unrescaled(parameters, (traced, 0.0));
+    let (variance, _) = matrices.noise_unrescaled(parameters, (traced, power));
+    // twice the real part of one error, and the real parts of the conjugation's and the rescaling's
+    let product = 2.0 * independent + noise::key_switch(parameters, level + 1) / 2.0;
+    let rescaled = (-2.0 * parameters.modulus(level + 1)?.log2()).exp2();
+    let real = product * rescaled + noise::rounding(parameters) / 2.0;
+    let scale = variable_scale(parameters, level)?.finite()?;
+    let equal = 2.0 * (variance - independent) * rescaled;
+    Ok([real, equal].map(|variance| n * variance / (scale * scale)))
 }
 
 impl ModularReduction {
     /// The variance of the imaginary part of the result, from the real error of an operand at `level`.
     ///
     /// Errors of the exponential count by their part along the circle, which each squaring doubles.
-    fn variance(
+    pub(super) fn variance(
         &self,
         parameters: &Parameters,
         level: usize,

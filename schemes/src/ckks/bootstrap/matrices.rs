@@ -31,6 +31,13 @@ impl Matrices<'_> {
     /// Slots to `1/(2 K)` of the complex coefficients, or, where they are sparse, of the lower half
     /// and `-i` times the upper one; adding the conjugate undoes the 2.
     pub fn to_coefficients(&self, bound: f64) -> Result<FactoredTransform, CkksError> {
+        let (factors, gain) = self.coefficient_factors(bound)?;
+        let top = self.parameters.max_level();
+        FactoredTransform::new(self.encoder, self.parameters, &factors, top, &gain)
+    }
+
+    /// The maps of [`Matrices::to_coefficients`], and what they multiply the scale with.
+    pub fn coefficient_factors(&self, bound: f64) -> Result<(Vec<Diagonals>, Scale), CkksError> {
         let groups = self.literal.coefficients_to_slots;
         let copies = (self.parameters.slots() / self.slots) as f64;
         let factor = 1.0 / (2.0 * bound * copies);
@@ -44,7 +51,7 @@ impl Matrices<'_> {
         let top = self.parameters.max_level();
         let raised = raised_scale(self.parameters, top - groups)?;
         let gain = variable_scale(self.parameters, top - groups)?.over(&raised);
-        FactoredTransform::new(self.encoder, self.parameters, &factors, top, &gain)
+        Ok((factors, gain))
     }
 
     /// From the result of the reduction, at the level that an operand at `level` leads to, to the
@@ -54,16 +61,22 @@ impl Matrices<'_> {
         reduction: &ModularReduction,
         level: usize,
     ) -> Result<FactoredTransform, CkksError> {
-        let groups = self.literal.slots_to_coefficients;
-        let factor = 1.0 / (2.0 * reduction.slope());
-        let mut factors = dft::evaluation_factors(self.slots, groups, factor);
-        if let (Some(first), true) = (factors.first_mut(), self.is_sparse()) {
-            *first = joining_halves(first, self.slots);
-        }
+        let factors = self.slot_factors(1.0 / (2.0 * reduction.slope()));
         let base = Scale::of_modulus(self.parameters.modulus(0)?);
         let gain = base.over(&reduction.scale(self.parameters, level)?);
         let level = level - reduction.depth();
         FactoredTransform::new(self.encoder, self.parameters, &factors, level, &gain)
+    }
+
+    /// The maps from complex coefficients, or from real ones in two halves where they are sparse, to
+    /// `factor` times the slots.
+    pub fn slot_factors(&self, factor: f64) -> Vec<Diagonals> {
+        let groups = self.literal.slots_to_coefficients;
+        let mut factors = dft::evaluation_factors(self.slots, groups, factor);
+        if let (Some(first), true) = (factors.first_mut(), self.is_sparse()) {
+            *first = joining_halves(first, self.slots);
+        }
+        factors
     }
 
     pub fn sparse_requirements(&self) -> KeyRequirements {

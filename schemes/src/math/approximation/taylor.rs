@@ -19,7 +19,8 @@ use super::{Activation, ApproximationError, Basis, Polynomial};
 /// and is treated so.
 ///
 /// # Errors
-/// [`ApproximationError::NotAnalytic`] for ELU; [`ApproximationError::Interval`];
+/// [`ApproximationError::NotAnalytic`] for ELU, SELU, hard sigmoid and clip;
+/// [`ApproximationError::Interval`];
 /// [`ApproximationError::Degree`] above [`super::MAX_DEGREE`].
 pub fn taylor(
     activation: Activation,
@@ -32,7 +33,10 @@ pub fn taylor(
         Activation::Sigmoid => sigmoid_series(degree),
         Activation::Softplus | Activation::Relu => softplus_series(degree),
         Activation::LeakyRelu { slope } => leaky_series(slope, degree),
-        Activation::Elu { .. } => {
+        Activation::Elu { .. }
+        | Activation::Selu { .. }
+        | Activation::HardSigmoid { .. }
+        | Activation::Clip { .. } => {
             return Err(ApproximationError::NotAnalytic { activation: activation.name() });
         }
     };
