@@ -8,14 +8,12 @@
 //! Each ratio is the median over pairs measured next to each other. The last line is JSON.
 
 use bellerophon::client::Client;
-use bellerophon::compile::{self, Operation, Preset, Program};
+use bellerophon::compile::{Compiled, Model, Operation, Options, Preset, Program, Table};
 use bellerophon::data::{LabelledImages, Split};
-use bellerophon::model::{Calibration, Graph, onnx};
 use bellerophon::run::{Backend, Encrypted};
 use bellerophon::server::Server;
 use bellerophon_bridge as bridge;
 use bellerophon_schemes::rlwe::Encoder;
-use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::tfhe::SwitchedLweBatch;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -31,16 +29,15 @@ const DEFAULT_OPERATIONS: usize = 40;
 
 fn main() -> Result<(), Failure> {
     let root = env!("CARGO_MANIFEST_DIR");
-    let imported = onnx::import(format!("{root}/models/lenet5.onnx"))?;
-    let graph = compile::simplify(&imported)?;
     let ranges = std::fs::read_to_string(format!("{root}/models/lenet5.calibration.json"))?;
-    let calibration: Calibration = serde_json::from_str(&ranges)?;
+    let model = Model::from_onnx(format!("{root}/models/lenet5.onnx"))?;
+    let model = model.with_calibration(serde_json::from_str(&ranges)?)?;
     let digits = LabelledImages::load(format!("{root}/models/digits"), Split::Digits)?;
     let image = digits.slice(0, 1)?.padded(32)?.remove(0).into_raw_vec_and_offset().0;
     let default = DefaultOperation::new();
     let mut presets = serde_json::Map::new();
     for preset in Preset::ALL {
-        let measured = measure(preset, &graph, &calibration, &image, &default)?;
+        let measured = measure(preset, &model, &image, &default)?;
         presets.insert(preset.to_string(), measured);
     }
     println!("{}", serde_json::json!({ "presets": presets }));
@@ -49,14 +46,14 @@ fn main() -> Result<(), Failure> {
 
 fn measure(
     preset: Preset,
-    graph: &Graph,
-    calibration: &Calibration,
+    model: &Model,
     image: &[f64],
     default: &DefaultOperation,
 ) -> Result<serde_json::Value, Failure> {
-    let settings = preset.settings();
-    let parameters = bridge::Parameters::new(settings.parameters.clone(), SecurityLevel::Bits128)?;
-    let program = compile::compile(graph, calibration, &settings)?;
+    let options = Options { target: preset.target(), ..Options::default() };
+    let compiled = model.compile(&options)?;
+    let predicted: f64 = compiled.seconds.iter().sum();
+    let Compiled { program, parameters, .. } = compiled;
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let client = Client::new(parameters.clone(), &mut rng)?;
     let keys = client.publish_keys(&mut rng)?.bytes;
@@ -90,6 +87,7 @@ fn measure(
         "ratio_own": ratio_own,
         "ratio_default": ratio_default,
         "seconds": seconds,
+        "predicted_seconds": predicted,
         "pbs_count": program.bootstraps(),
         "threads": rayon::current_num_threads(),
         "evaluation_key_bytes": server.key_bytes(),
@@ -104,7 +102,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// The table steps of a program on random samples.
 struct OwnBootstraps {
-    batches: Vec<(SwitchedLweBatch, compile::Table, usize)>,
+    batches: Vec<(SwitchedLweBatch, Vec<(usize, Table)>, usize)>,
 }
 
 impl OwnBootstraps {
@@ -119,7 +117,7 @@ impl OwnBootstraps {
         for step in &program.steps {
             match &step.operation {
                 Operation::ToLwe { places, .. } => count = places.len(),
-                Operation::Lut { table, key } => {
+                Operation::Lut { tables, key } => {
                     let bootstrap = parameters.bootstrap(*key)?;
                     let n = bootstrap.lwe_dimension();
                     let group = bootstrap.grouping_factor();
@@ -129,7 +127,7 @@ impl OwnBootstraps {
                     let bits = bootstrap.log2_input_modulus();
                     batches.push((
                         SwitchedLweBatch::new(n, group, bits, words, input)?,
-                        *table,
+                        tables.clone(),
                         *key,
                     ));
                 }
@@ -143,8 +141,8 @@ impl OwnBootstraps {
         let encoder = Encoder::new(parameters.rlwe());
         let backend = Encrypted::new(server.keys(), &encoder, &|_| ());
         let begun = Instant::now();
-        for (batch, table, key) in &self.batches {
-            std::hint::black_box(backend.look_up(batch, table, *key)?);
+        for (batch, tables, key) in &self.batches {
+            std::hint::black_box(backend.look_up(batch, tables, *key)?);
         }
         Ok(begun.elapsed().as_secs_f64())
     }

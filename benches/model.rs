@@ -1,13 +1,11 @@
 //! LeNet5 without encryption: compiling it, and its plain, clear and simulated evaluation of one
 //! image, named `operation/logN=…/logQ=…`.
 
-use bellerophon::compile::{self, Preset};
+use bellerophon::compile::{Compiled, Model, Options};
 use bellerophon::data::{LabelledImages, Split};
-use bellerophon::model::{Calibration, onnx};
+use bellerophon::model::onnx;
 use bellerophon::run::clear;
 use bellerophon::run::simulated::{NoiseModel, simulate};
-use bellerophon_bridge::Parameters;
-use bellerophon_schemes::security::SecurityLevel;
 use criterion::Criterion;
 use std::error::Error;
 use std::hint::black_box;
@@ -24,12 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .measurement_time(Duration::from_secs(2))
         .sample_size(10)
         .configure_from_args();
-    let graph = compile::simplify(&onnx::import_bytes(MODEL)?)?;
-    let calibration: Calibration = serde_json::from_str(CALIBRATION)?;
-    let settings = Preset::Balanced.settings();
-    let parameters = Parameters::new(settings.parameters.clone(), SecurityLevel::Bits128)?;
+    let model = Model::from_graph(onnx::import_bytes(MODEL)?)?;
+    let model = model.with_calibration(serde_json::from_str(CALIBRATION)?)?;
+    let options = Options::default();
+    let Compiled { program, parameters, settings, .. } = model.compile(&options)?;
     let noise = NoiseModel::new(&parameters)?;
-    let program = compile::compile(&graph, &calibration, &settings)?;
+    let graph = model.graph();
     let image = LabelledImages::load(Path::new(DIGITS), Split::Digits)?.slice(0, 1)?.padded(32)?;
     let image = image.first().ok_or("the project's digits are missing")?;
     let values: Vec<f64> = image.iter().copied().collect();
@@ -40,7 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         bencher.iter(|| onnx::import_bytes(black_box(MODEL)));
     });
     criterion.bench_function(&format!("compile/{ring}"), |bencher| {
-        bencher.iter(|| compile::compile(black_box(&graph), &calibration, &settings));
+        bencher.iter(|| black_box(&model).compile_with(&settings, &options));
+    });
+    criterion.bench_function(&format!("select/{ring}"), |bencher| {
+        bencher.iter(|| black_box(&model).candidates(&options));
     });
     graph.evaluate(image)?; // what is timed below succeeds
     criterion.bench_function(&format!("plain/{ring}"), |bencher| {

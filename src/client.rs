@@ -1,17 +1,22 @@
 //! The half that holds the secrets: it makes keys, encrypts images and opens results.
 
-use crate::compile::{Place, Program};
+use crate::compile::{Place, Placement, Program};
 use crate::message::{Context, EncryptedInput, EncryptedOutput, MESSAGE_LIMIT, TRACE_LIMIT, Trace};
 use bellerophon_bridge::{
-    self as bridge, Amplitude, BridgeError, SecretKeys, SeededEvaluationKeys,
+    self as bridge, Amplitude, BridgeError, SecretKeys, SeededEvaluationKeys, SeededSlotKeys,
+    SlotParameters,
 };
+use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::rlwe::{
     Ciphertext, Coeffs, Decryptor, Encoder, Encryptor, PackedCiphertext, RlweError,
 };
-use bellerophon_schemes::security::LweInstance;
-use bellerophon_schemes::wire::{self, WireError};
-use rand::CryptoRng;
+use bellerophon_schemes::security::{LweInstance, SecurityLevel};
+use bellerophon_schemes::wire::{self, Conformant, Wire, WireError};
+use rand::{CryptoRng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Why the client refused.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -52,12 +57,49 @@ impl From<RlweError> for ClientError {
 /// The index of a step and the phases, in turns, of the ciphertexts it made.
 pub type StepPhases = (usize, Vec<Vec<f64>>);
 
-/// The owner of the secrets.
-#[derive(Debug)]
+/// The owner of the secrets. All of them are expanded from a seed of 256 bits, as ML-KEM expands its
+/// keys (FIPS 203, section 7.1), so that the seed is all that must be kept.
 pub struct Client {
     parameters: bridge::Parameters,
+    seed: Zeroizing<Seed>,
     secrets: SecretKeys,
     encoder: Encoder,
+}
+
+type Seed = [u8; 32];
+
+/// The form in which secrets are kept; made by [`Client::export_secrets`] alone.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct StoredSecrets {
+    seed: Seed,
+    /// The id of the ring secret that the seed expands to.
+    #[zeroize(skip)]
+    ring: KeyId,
+    #[zeroize(skip)]
+    parameters: bridge::ParametersLiteral,
+}
+
+impl Wire for StoredSecrets {
+    const KIND: u16 = 13;
+    const NAME: &'static str = "secret key set";
+}
+
+impl Conformant<bridge::Parameters> for StoredSecrets {
+    fn conforms(&self, parameters: &bridge::Parameters) -> Result<(), String> {
+        match self.parameters == *parameters.literal() {
+            true => Ok(()),
+            false => Err("the secrets were made for other parameters".to_owned()),
+        }
+    }
+}
+
+/// The largest set of secrets accepted, in bytes.
+pub const SECRETS_LIMIT: u64 = 64 << 10;
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("secrets", &self.secrets).finish_non_exhaustive()
+    }
 }
 
 /// Evaluation keys as they travel, with what each is worth.
@@ -78,9 +120,48 @@ impl Client {
         parameters: bridge::Parameters,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, ClientError> {
-        let secrets = SecretKeys::generate(&parameters, rng)?;
+        let mut seed = Zeroizing::new(Seed::default());
+        rng.fill_bytes(&mut *seed);
+        Self::from_seed(parameters, seed)
+    }
+
+    fn from_seed(
+        parameters: bridge::Parameters,
+        seed: Zeroizing<Seed>,
+    ) -> Result<Self, ClientError> {
+        let secrets = SecretKeys::generate(&parameters, &mut ChaCha20Rng::from_seed(*seed))?;
         let encoder = Encoder::new(parameters.rlwe());
-        Ok(Self { parameters, secrets, encoder })
+        Ok(Self { parameters, seed, secrets, encoder })
+    }
+
+    /// The secrets, to be kept where nobody else can read them: with them everything that was or
+    /// will be encrypted under them can be opened. Nothing else ever serializes a secret.
+    ///
+    /// # Errors
+    /// [`ClientError::Wire`], which cannot occur for a client that was made.
+    pub fn export_secrets(&self) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let stored = StoredSecrets {
+            seed: *self.seed,
+            ring: self.secrets.ring().id(),
+            parameters: self.parameters.literal().clone(),
+        };
+        Ok(Zeroizing::new(wire::to_bytes(&stored)?))
+    }
+
+    /// A client with secrets that were exported: the same ids, so that it opens what belongs to
+    /// evaluation keys published before.
+    ///
+    /// # Errors
+    /// [`ClientError::Wire`] for bytes that are no secrets or those for other parameters,
+    /// [`ClientError::Bridge`] where the seed does not expand to the secrets that it stands for.
+    pub fn import_secrets(
+        parameters: bridge::Parameters,
+        bytes: &[u8],
+    ) -> Result<Self, ClientError> {
+        let stored: StoredSecrets = wire::from_bytes(bytes, SECRETS_LIMIT, &parameters)?;
+        let client = Self::from_seed(parameters, Zeroizing::new(stored.seed))?;
+        stored.ring.check(client.secrets.ring().id()).map_err(BridgeError::from)?;
+        Ok(client)
     }
 
     /// All keys that the server needs; no secret can be computed from them.
@@ -95,6 +176,23 @@ impl Client {
         Ok(PublishedKeys { bytes: wire::to_bytes(&keys)?, instances })
     }
 
+    /// The keys for polynomials in slots, for [`crate::server::Server::with_slot_keys`]; `None` where
+    /// the program has no such polynomials.
+    ///
+    /// # Errors
+    /// [`ClientError::Bridge`] where the program's parameters do not reach `level`.
+    pub fn publish_slot_keys(
+        &self,
+        program: &Program,
+        level: SecurityLevel,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<Vec<u8>>, ClientError> {
+        let Some(literal) = program.slots.clone() else { return Ok(None) };
+        let parameters = SlotParameters::new(self.parameters.rlwe(), literal, level)?;
+        let keys = SeededSlotKeys::generate(&parameters, self.secrets.ring(), rng)?;
+        Ok(Some(wire::to_bytes(&keys)?))
+    }
+
     /// Encrypts an image (the network's units, in the order of its input) for `program`.
     ///
     /// # Errors
@@ -105,15 +203,16 @@ impl Client {
         image: &[f64],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, ClientError> {
-        let (expected, found) = (program.input.len(), image.len());
+        let (expected, found) = (program.input_elements, image.len());
         if expected != found {
             return Err(ClientError::InputSize { expected, found });
         }
         let dimension = self.parameters.ring().dimension();
         let mut values = vec![vec![0.0; dimension]; program.input_ciphertexts()];
-        for (&Place { ciphertext, coefficient }, &value) in program.input.iter().zip(image) {
+        for &Placement { element, place: Place { ciphertext, coefficient } } in &program.input {
+            let missing = || ClientError::Place { ciphertext, coefficient };
             let slot = values.get_mut(ciphertext).and_then(|c| c.get_mut(coefficient));
-            *slot.ok_or(ClientError::Place { ciphertext, coefficient })? = value;
+            *slot.ok_or_else(missing)? = *image.get(element).ok_or_else(missing)?;
         }
         let modulus = self.parameters.ring().modulus();
         let scale = Amplitude::new(program.input_amplitude).to_scale(modulus)?;
@@ -235,7 +334,7 @@ mod tests {
         let outside = Place { ciphertext: 0, coefficient: 512 };
         let error = ClientError::Place { ciphertext: 0, coefficient: 512 };
         let mut program = world.program.clone();
-        program.input[9] = outside;
+        program.input[9].place = outside;
         let found = world.client.encrypt(&program, &world.image(0), &mut tiny::rng(1));
         assert_eq!(found, Err(error.clone()));
         let mut program = world.program.clone();
@@ -287,6 +386,54 @@ mod tests {
         assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
         let error = other.client.open_trace(&other.program, &RUN.trace).unwrap_err();
         assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn exported_secrets_open_what_belonged_to_them() {
+        let (client, program) = (&WORLD.client, &WORLD.program);
+        let stored = client.export_secrets().unwrap();
+        assert_eq!(*stored, *client.export_secrets().unwrap());
+        let again = Client::import_secrets(WORLD.parameters.clone(), &stored).unwrap();
+        assert_eq!(again.secrets.ring().id(), client.secrets.ring().id());
+        assert_eq!(again.secrets.lwe().id(), client.secrets.lwe().id());
+        assert_eq!(again.decrypt(program, &RUN.output), client.decrypt(program, &RUN.output));
+        let seeded = |client: &Client| client.publish_keys(&mut tiny::rng(4)).unwrap().bytes;
+        assert_eq!(seeded(&again), seeded(client));
+        assert_eq!(format!("{again:?}"), format!("{client:?}"));
+        assert!(!format!("{again:?}").contains("seed"));
+    }
+
+    #[test]
+    fn damaged_secrets_are_refused() {
+        let stored = WORLD.client.export_secrets().unwrap();
+        let import = |bytes: &[u8]| Client::import_secrets(WORLD.parameters.clone(), bytes);
+        tiny::refuses_damage(&stored, |bytes| import(bytes).map(drop), wire_error);
+        for bytes in [&RUN.input, &WORLD.keys] {
+            let error = import(bytes).unwrap_err();
+            assert!(matches!(error, ClientError::Wire(WireError::Kind { .. })), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_for_other_parameters_are_refused() {
+        let stored = ELSEWHERE.client.export_secrets().unwrap();
+        let error = Client::import_secrets(WORLD.parameters.clone(), &stored).unwrap_err();
+        assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
+        assert!(error.to_string().contains("other parameters"), "{error}");
+    }
+
+    /// A seed that expands to other secrets than those it was exported with: an implementation
+    /// whose sampling has changed.
+    #[test]
+    fn secrets_that_expand_otherwise_are_refused() {
+        let stored = StoredSecrets {
+            seed: [7; 32],
+            ring: WORLD.client.secrets.ring().id(),
+            parameters: WORLD.parameters.literal().clone(),
+        };
+        let bytes = wire::to_bytes(&stored).unwrap();
+        let error = Client::import_secrets(WORLD.parameters.clone(), &bytes).unwrap_err();
+        assert!(matches!(error, ClientError::Bridge(BridgeError::Key(_))), "{error:?}");
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Trace {
 pub const MESSAGE_LIMIT: u64 = 16 << 20;
 /// The largest trace accepted, in bytes.
 pub const TRACE_LIMIT: u64 = 256 << 20;
+/// The largest set of keys for polynomials in slots accepted, in bytes.
+pub const SLOT_KEY_LIMIT: u64 = 4 << 30;
 /// The largest set of evaluation keys accepted, in bytes.
 pub const KEY_LIMIT: u64 = 256 << 20;
 

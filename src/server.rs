@@ -1,10 +1,16 @@
 //! The half that computes: built from evaluation keys alone, it never meets a secret.
 
 use crate::compile::{Program, Step};
-use crate::message::{Context, EncryptedInput, EncryptedOutput, KEY_LIMIT, MESSAGE_LIMIT, Trace};
+use crate::message::{
+    Context, EncryptedInput, EncryptedOutput, KEY_LIMIT, MESSAGE_LIMIT, SLOT_KEY_LIMIT, Trace,
+};
 use crate::run::{Encrypted, ExecuteError, Observer, RunError, Value, execute};
-use bellerophon_bridge::{self as bridge, BridgeError, EvaluationKeys, SeededEvaluationKeys};
+use bellerophon_bridge::{
+    self as bridge, BridgeError, EvaluationKeys, SeededEvaluationKeys, SeededSlotKeys, SlotKeys,
+    SlotParameters,
+};
 use bellerophon_schemes::rlwe::{Coeffs, Encoder, PackedCiphertext, SeededCiphertext};
+use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::tfhe::Kernel;
 use bellerophon_schemes::wire::{self, Conformant, WireError};
 use std::time::{Duration, Instant};
@@ -62,6 +68,7 @@ pub struct Evaluation {
 pub struct Server {
     program: Program,
     keys: EvaluationKeys,
+    slots: Option<SlotKeys>,
     encoder: Encoder,
 }
 
@@ -94,13 +101,31 @@ impl Server {
         program.conforms(parameters).map_err(|reason| ServerError::Program { reason })?;
         let keys: SeededEvaluationKeys = wire::from_bytes(keys, KEY_LIMIT, parameters)?;
         let keys = keys.expand(parameters, kernel)?;
-        Ok(Self { program, keys, encoder: Encoder::new(parameters.rlwe()) })
+        Ok(Self { program, keys, slots: None, encoder: Encoder::new(parameters.rlwe()) })
+    }
+
+    /// Takes the keys for polynomials in slots, which a program has where activations were replaced.
+    ///
+    /// # Errors
+    /// [`ServerError::Program`] for a program without such polynomials, [`ServerError::Wire`] for
+    /// bytes that are no keys for it, [`ServerError::Bridge`] for keys of another client.
+    pub fn with_slot_keys(mut self, level: SecurityLevel, keys: &[u8]) -> Result<Self, ServerError> {
+        let Some(literal) = self.program.slots.clone() else {
+            let reason = "it has no polynomials in slots".to_owned();
+            return Err(ServerError::Program { reason });
+        };
+        let parameters = SlotParameters::new(self.keys.parameters().rlwe(), literal, level)?;
+        let keys: SeededSlotKeys = wire::from_bytes(keys, SLOT_KEY_LIMIT, &parameters)?;
+        let keys = keys.expand(&parameters)?;
+        keys.ring_key().check(self.keys.ring_key()).map_err(BridgeError::from)?;
+        self.slots = Some(keys);
+        Ok(self)
     }
 
     /// Bytes of the keys in memory.
     #[must_use]
     pub fn key_bytes(&self) -> usize {
-        self.keys.bytes()
+        self.keys.bytes() + self.slots.as_ref().map_or(0, SlotKeys::bytes)
     }
 
     /// The evaluation keys.
@@ -132,6 +157,7 @@ impl Server {
             input.ciphertexts.iter().map(expand).collect::<Result<Vec<_>, BridgeError>>()?;
         let bootstrapped = |count| watch(Event::Bootstrapped(count));
         let backend = Encrypted::new(&self.keys, &self.encoder, &bootstrapped);
+        let backend = backend.with_slots(self.slots.as_ref());
         let mut log = Log::new(watch, with_trace);
         let output = execute(&backend, &self.program, input, &mut log)?;
         let ciphertexts = output.iter().map(PackedCiphertext::from).collect();
@@ -175,7 +201,6 @@ impl<'k> Observer<Encrypted<'k>> for Log<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::Settings;
     use crate::tiny::{self, ELSEWHERE, STRANGER, WORLD};
     use bellerophon_schemes::tfhe::{Instructions, TfheError};
     use std::sync::Mutex;
@@ -245,8 +270,7 @@ mod tests {
         let mut settings = tiny::settings(9);
         settings.parameters.up_gadget = (5, 10);
         let parameters = tiny::parameters(&settings);
-        let program =
-            crate::compile::compile(&WORLD.graph, &WORLD.calibration, &Settings { ..settings });
+        let program = tiny::lowered(&WORLD.model, &settings);
         let error = Server::new(&parameters, program.unwrap(), &WORLD.keys).unwrap_err();
         assert!(matches!(wire_error(&error), Some(WireError::NotConformant { .. })), "{error:?}");
     }

@@ -2,8 +2,8 @@
 //! encrypted runs.
 
 use crate::client::Client;
-use crate::compile::{self, Program, Settings};
-use crate::model::{Calibration, Convolution, Dense, Graph, MaxPool, Operator, Shape, calibrate};
+use crate::compile::{Calibration, CompileError, Model, Program, Settings, lower};
+use crate::model::{Convolution, Dense, Graph, MaxPool, Operator, Shape};
 use crate::server::Server;
 use bellerophon_bridge::{self as bridge, Assumptions, BootstrapLiteral, ParametersLiteral};
 use bellerophon_schemes::wire::{HEADER_BYTES, WireError};
@@ -67,7 +67,7 @@ pub(crate) fn dense(outputs: usize, inputs: usize, seed: u64) -> Dense {
 }
 
 pub(crate) fn halving() -> Operator {
-    Operator::MaxPool(MaxPool { kernel: [2, 2], strides: [2, 2] })
+    Operator::MaxPool(MaxPool::new([2, 2], [2, 2]))
 }
 
 /// One layer behind the other, named by their operators and numbers.
@@ -96,18 +96,33 @@ pub(crate) fn graph() -> Graph {
         Operator::RELU,
         Operator::Dense(dense(4, 6, 3)),
     ];
-    compile::simplify(&chain(Shape::image(1, SIZE, SIZE), operators).unwrap()).unwrap()
+    chain(Shape::image(1, SIZE, SIZE), operators).unwrap()
 }
 
-/// Ranges over `count` random images, the first of which are those of [`image`] from seed 0 on.
-pub(crate) fn calibration(graph: &Graph, count: u64) -> Calibration {
-    calibrate(graph, (0..count).map(|seed| image(graph.input_shape(), seed))).unwrap()
+/// The network with the ranges of `count` random images: those of [`image`] from seed 0 on.
+pub(crate) fn model(graph: &Graph, count: u64) -> Result<Model, CompileError> {
+    let images = (0..count).map(|seed| image(graph.input_shape(), seed));
+    Model::from_graph(graph.clone())?.calibrate(images)
+}
+
+pub(crate) fn calibration(model: &Model) -> &Calibration {
+    model.calibration().unwrap()
+}
+
+/// The program under settings that need not be secure.
+pub(crate) fn lowered(model: &Model, settings: &Settings) -> Result<Program, CompileError> {
+    lower::lower(model.stages(), calibration(model), settings)
+}
+
+/// The program of a network whose ranges are those of four random images.
+pub(crate) fn compiled(graph: &Graph, settings: &Settings) -> Result<Program, CompileError> {
+    lowered(&model(graph, 4)?, settings)
 }
 
 /// The network, compiled; a client; a server with its keys.
 pub(crate) struct World {
     pub(crate) graph: Graph,
-    pub(crate) calibration: Calibration,
+    pub(crate) model: Model,
     pub(crate) parameters: bridge::Parameters,
     pub(crate) program: Program,
     pub(crate) client: Client,
@@ -118,14 +133,14 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(log_dimension: u32, seed: u64) -> Self {
         let (graph, settings) = (graph(), settings(log_dimension));
-        let calibration = calibration(&graph, 64);
-        let program = compile::compile(&graph, &calibration, &settings).unwrap();
+        let model = model(&graph, 64).unwrap();
+        let program = lowered(&model, &settings).unwrap();
         let parameters = parameters(&settings);
         let mut rng = rng(seed);
         let client = Client::new(parameters.clone(), &mut rng).unwrap();
         let keys = client.publish_keys(&mut rng).unwrap().bytes;
         let server = Server::new(&parameters, program.clone(), &keys).unwrap();
-        Self { graph, calibration, parameters, program, client, keys, server }
+        Self { graph, model, parameters, program, client, keys, server }
     }
 
     pub(crate) fn encrypted_image(&self, seed: u64) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! The whole network, encrypted, against its plain run; and 10,000 images in simulation.
 
-use crate::network::{Network, digits, largest, mnist, parameters};
+use crate::network::{Network, digits, largest, mnist};
 use bellerophon::client::Client;
-use bellerophon::compile::{Operation, Place, Preset, Program, Register, Step};
+use bellerophon::compile::{Compiled, Operation, Place, Preset, Program, Register, Step};
 use bellerophon::data::LabelledImages;
 use bellerophon::report::StageNoise;
 use bellerophon::report::noise::{
@@ -51,8 +51,8 @@ struct Session {
 
 impl Session {
     fn new(preset: Preset) -> Self {
-        let (network, parameters) = (Network::load(), parameters(preset));
-        let program = network.program(preset);
+        let network = Network::load();
+        let Compiled { program, parameters, .. } = network.compiled(preset);
         let mut rng = ChaCha20Rng::seed_from_u64(2026);
         let client = Client::new(parameters.clone(), &mut rng).unwrap();
         let keys = client.publish_keys(&mut rng).unwrap().bytes;
@@ -180,7 +180,9 @@ fn stage_alone(program: &Program, steps: &[Step]) -> Program {
 /// Where a stage puts its values.
 fn places(steps: &[Step]) -> Vec<Place> {
     let packed = steps.iter().find_map(|step| match &step.operation {
-        Operation::ToCkks { places, .. } => Some(places.clone()),
+        Operation::ToCkks { placements, .. } => {
+            Some(placements.iter().map(|placement| placement.place).collect())
+        }
         _ => None,
     });
     let summed = steps.iter().find_map(|step| match &step.operation {
@@ -255,8 +257,8 @@ fn simulated_agreement(preset: Preset, agreement: usize, test: &str) {
     assert_eq!(images.len(), 10_000);
     let plain: Vec<usize> =
         images.par_iter().map(|image| largest(&network.logits(image))).collect();
-    let program = network.program(preset);
-    let noise = NoiseModel::new(&parameters(preset)).unwrap();
+    let Compiled { program, parameters, .. } = network.compiled(preset);
+    let noise = NoiseModel::new(&parameters).unwrap();
     let simulated: Vec<usize> = images
         .par_iter()
         .enumerate()

@@ -1,10 +1,7 @@
 //! The shipped network and the images that the tests run it on.
 
-use bellerophon::compile::{self, Preset, Program};
+use bellerophon::compile::{Compiled, Model, Options, Preset};
 use bellerophon::data::{LabelledImages, Split};
-use bellerophon::model::{Calibration, Graph, onnx};
-use bellerophon_bridge as bridge;
-use bellerophon_schemes::security::SecurityLevel;
 use ndarray::ArrayD;
 use std::path::{Path, PathBuf};
 
@@ -12,31 +9,27 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The shipped LeNet5, simplified, with its ranges.
+/// The shipped LeNet5 with its ranges.
 pub struct Network {
-    pub graph: Graph,
-    pub calibration: Calibration,
+    pub model: Model,
 }
 
 impl Network {
     pub fn load() -> Self {
-        let model = onnx::import(root().join("models/lenet5.onnx")).unwrap();
         let text = std::fs::read_to_string(root().join("models/lenet5.calibration.json")).unwrap();
-        let graph = compile::simplify(&model).unwrap();
-        Self { graph, calibration: serde_json::from_str(&text).unwrap() }
+        let model = Model::from_onnx(root().join("models/lenet5.onnx")).unwrap();
+        let calibration = serde_json::from_str(&text).unwrap();
+        Self { model: model.with_calibration(calibration).unwrap() }
     }
 
-    pub fn program(&self, preset: Preset) -> Program {
-        compile::compile(&self.graph, &self.calibration, &preset.settings()).unwrap()
+    pub fn compiled(&self, preset: Preset) -> Compiled {
+        let options = Options { target: preset.target(), ..Options::default() };
+        self.model.compile(&options).unwrap()
     }
 
     pub fn logits(&self, image: &ArrayD<f64>) -> Vec<f64> {
-        self.graph.evaluate(image).unwrap().into_iter().collect()
+        self.model.graph().evaluate(image).unwrap().into_iter().collect()
     }
-}
-
-pub fn parameters(preset: Preset) -> bridge::Parameters {
-    bridge::Parameters::new(preset.settings().parameters, SecurityLevel::Bits128).unwrap()
 }
 
 pub fn digits() -> LabelledImages {

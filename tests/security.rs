@@ -1,8 +1,8 @@
 //! The keys of every preset: what they are worth and what they weigh.
 
-use crate::network::{Network, digits, parameters};
+use crate::network::{Network, digits};
 use bellerophon::client::Client;
-use bellerophon::compile::Preset;
+use bellerophon::compile::{Compiled, Options, Preset};
 use bellerophon::server::{Server, ServerError};
 use bellerophon_bridge::{self as bridge, Assumptions};
 use bellerophon_schemes::security::{LweInstance, SecurityLevel};
@@ -29,8 +29,7 @@ fn walk(parameters: &bridge::Parameters, instances: &[(String, LweInstance)]) {
 
 /// A client's half of a preset, and the server that its keys make.
 fn keys_are_secure_and_small(preset: Preset) {
-    let (network, parameters) = (Network::load(), parameters(preset));
-    let program = network.program(preset);
+    let Compiled { program, parameters, .. } = Network::load().compiled(preset);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let client = Client::new(parameters.clone(), &mut rng).unwrap();
     let published = client.publish_keys(&mut rng).unwrap();
@@ -72,8 +71,8 @@ fn keys_of_precise_are_secure_and_small() {
 /// Without the partial and the shared secret.
 #[test]
 fn keys_of_a_conservative_balanced_are_secure() {
-    let literal = Preset::Balanced.settings().conservative().parameters;
-    let parameters = bridge::Parameters::new(literal, SecurityLevel::Bits128).unwrap();
+    let options = Options { assumptions: Assumptions::Conservative, ..Options::default() };
+    let parameters = Network::load().model.compile(&options).unwrap().parameters;
     assert_eq!(parameters.assumptions(), Assumptions::Conservative);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let client = Client::new(parameters.clone(), &mut rng).unwrap();
@@ -82,8 +81,9 @@ fn keys_of_a_conservative_balanced_are_secure() {
 
 #[test]
 fn weaker_variants_of_every_preset_are_refused() {
+    let network = Network::load();
     for preset in Preset::ALL {
-        let literal = preset.settings().parameters;
+        let literal = network.compiled(preset).program.parameters;
         let refused = |change: &dyn Fn(&mut bridge::ParametersLiteral), level| {
             let mut literal = literal.clone();
             change(&mut literal);

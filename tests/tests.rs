@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // everything here is a test
 
 mod bad_input;
+mod cli;
 mod layering;
 mod lenet5;
 mod network;

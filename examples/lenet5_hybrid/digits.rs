@@ -2,9 +2,9 @@
 
 use crate::Failure;
 use crate::arguments::Arguments;
-use bellerophon::compile;
+use bellerophon::compile::Model;
 use bellerophon::data::{LabelledImages, Split};
-use bellerophon::model::{self, Calibration, Graph, Shape, onnx};
+use bellerophon::model::{Shape, onnx};
 use ndarray::ArrayD;
 use std::path::Path;
 
@@ -36,25 +36,17 @@ pub fn digits(arguments: &Arguments) -> Result<Digits, Failure> {
     Ok(Digits { source, pictures, inputs })
 }
 
-/// A network ready to compile.
-pub struct Network {
-    pub parameters: usize,
-    pub graph: Graph,
-    pub calibration: Calibration,
-}
-
 /// The shipped LeNet5 with the ranges of the MNIST training images, or the network that the command
 /// line names with those of the images at hand.
-pub fn network(arguments: &Arguments, images: &[ArrayD<f64>]) -> Result<Network, Failure> {
-    let imported = match &arguments.model {
+pub fn network(arguments: &Arguments, images: &[ArrayD<f64>]) -> Result<Model, Failure> {
+    let graph = match &arguments.model {
         None => onnx::import_bytes(MODEL)?,
         Some(path) => onnx::import(path)?,
     };
-    onnx::expect_input_shape(&imported, Shape::image(1, SIZE, SIZE))?;
-    let graph = compile::simplify(&imported)?;
-    let calibration = match &arguments.model {
-        None => serde_json::from_str(CALIBRATION)?,
-        Some(_) => model::calibrate(&graph, images.iter().cloned())?,
-    };
-    Ok(Network { parameters: imported.parameter_count(), graph, calibration })
+    onnx::expect_input_shape(&graph, Shape::image(1, SIZE, SIZE))?;
+    let model = Model::from_graph(graph)?;
+    Ok(match &arguments.model {
+        None => model.with_calibration(serde_json::from_str(CALIBRATION)?)?,
+        Some(_) => model.calibrate(images.iter().cloned())?,
+    })
 }

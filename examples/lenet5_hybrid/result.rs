@@ -11,15 +11,15 @@ pub struct Stage {
     pub seconds: Vec<f64>,
     pub bootstraps: usize,
     pub ciphertexts: usize,
-    /// `log2` of the predicted and measured noise, in turns.
-    pub predicted_noise_log2: f64,
-    pub measured_noise_log2: f64,
+    /// `log2` of the predicted and measured noise, in turns; none where a stage ends in samples.
+    pub predicted_noise_log2: Option<f64>,
+    pub measured_noise_log2: Option<f64>,
 }
 
 impl Stage {
     pub fn set_noise(&mut self, noise: &StageNoise) {
-        self.predicted_noise_log2 = noise.predicted.log2();
-        self.measured_noise_log2 = noise.measured.log2();
+        self.predicted_noise_log2 = Some(noise.predicted.log2());
+        self.measured_noise_log2 = Some(noise.measured.log2());
     }
 }
 

@@ -2,18 +2,18 @@
 
 use crate::Failure;
 use crate::arguments::Arguments;
-use crate::digits::{self, Digits, Network};
+use crate::digits::{self, Digits};
 use crate::report;
 use crate::result::{KeySecurity, Outcome, Stage};
 use crate::show;
 use bellerophon::client::{Client, PublishedKeys};
-use bellerophon::compile::{self, Operation, Program};
+use bellerophon::compile::{Compiled, Model, Operation, Options, Program};
 use bellerophon::report::noise::{
     NoiseSums, clear_phases, simulated_phases, stage_noise, traced_phases,
 };
 use bellerophon::run::simulated::NoiseModel;
 use bellerophon::server::{Event, Server};
-use bellerophon_bridge as bridge;
+use bellerophon_bridge::{self as bridge, Assumptions};
 use bellerophon_schemes::tfhe::Kernel;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -32,19 +32,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let digits = digits::digits(arguments)?;
     let network = digits::network(arguments, &digits.inputs)?;
-    let mut settings = arguments.preset.settings();
-    if arguments.conservative {
-        settings = settings.conservative();
-    }
     let kernel = arguments.kernel.unwrap_or(Kernel::best(1));
-    if kernel == Kernel::Tfhe {
-        settings = settings.with_grouping_factor(1);
+    let Compiled { program, parameters, .. } = network.compile(&options(arguments, kernel))?;
+    for bootstrap in parameters.bootstraps() {
+        kernel.check(bootstrap.grouping_factor())?;
     }
-    for bootstrap in &settings.parameters.bootstraps {
-        kernel.check(bootstrap.grouping_factor)?;
-    }
-    let parameters = bridge::Parameters::new(settings.parameters.clone(), arguments.security)?;
-    let program = compile::compile(&network.graph, &network.calibration, &settings)?;
     show::heading(arguments, &network, &program, kernel, &digits);
 
     let mut rng = match arguments.seed {
@@ -77,6 +69,21 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the command line asks of the compiler.
+fn options(arguments: &Arguments, kernel: Kernel) -> Options {
+    let assumptions = match arguments.conservative {
+        true => Assumptions::Conservative,
+        false => Assumptions::Compact,
+    };
+    Options {
+        security: arguments.security,
+        assumptions,
+        target: arguments.preset.target(),
+        grouping_factor: (kernel == Kernel::Tfhe).then_some(1),
+        ..Options::default()
+    }
+}
+
 fn opening(arguments: &Arguments, digits: &Digits, program: &Program) -> Outcome {
     let stages = program.steps.chunk_by(|a, b| a.stage == b.stage).map(|steps| {
         let bootstraps = steps.iter().map(|step| match &step.operation {
@@ -93,8 +100,8 @@ fn opening(arguments: &Arguments, digits: &Digits, program: &Program) -> Outcome
             seconds: Vec::new(),
             bootstraps: bootstraps.sum(),
             ciphertexts: ciphertexts.unwrap_or(0),
-            predicted_noise_log2: 0.0,
-            measured_noise_log2: 0.0,
+            predicted_noise_log2: None,
+            measured_noise_log2: None,
         }
     });
     Outcome {
@@ -154,7 +161,7 @@ struct Session {
     server: Server,
     noise: NoiseModel,
     program: Program,
-    network: Network,
+    network: Model,
     simulated: NoiseSums,
     encrypted: NoiseSums,
 }
@@ -171,7 +178,7 @@ impl Session {
         show::digit(outcome.first + index, outcome.labels[index], &pixels);
         let input = &digits.inputs[index];
         let image: Vec<f64> = input.iter().copied().collect();
-        let plain: Vec<f64> = self.network.graph.evaluate(input)?.iter().copied().collect();
+        let plain: Vec<f64> = self.network.graph().evaluate(input)?.iter().copied().collect();
 
         let message = self.client.encrypt(&self.program, &image, rng)?;
         let bar = show::progress(self.program.bootstraps());
@@ -218,8 +225,10 @@ impl Session {
 
     fn finish(&self, outcome: &mut Outcome) {
         let noise = stage_noise(&self.program, &self.simulated, &self.encrypted);
-        for (stage, noise) in outcome.stages.iter_mut().zip(&noise) {
-            stage.set_noise(noise);
+        for stage in &mut outcome.stages {
+            if let Some(noise) = noise.iter().find(|noise| noise.stage == stage.name) {
+                stage.set_noise(noise);
+            }
         }
         outcome.peak_rss_bytes = report::peak_rss_bytes();
     }

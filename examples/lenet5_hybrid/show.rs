@@ -1,9 +1,9 @@
 //! The terminal.
 
 use crate::arguments::Arguments;
-use crate::digits::{Digits, Network};
+use crate::digits::Digits;
 use crate::result::Outcome;
-use bellerophon::compile::Program;
+use bellerophon::compile::{Model, Program};
 use bellerophon_schemes::tfhe::Kernel;
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::ArrayView2;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What is about to happen, and what it will cost.
 pub fn heading(
     arguments: &Arguments,
-    network: &Network,
+    network: &Model,
     program: &Program,
     kernel: Kernel,
     digits: &Digits,
@@ -21,7 +21,7 @@ pub fn heading(
     println!("LeNet5 on encrypted digits, with exact ReLU and max-pool");
     println!(
         "  network   {} parameters, {} bootstrappings per image",
-        network.parameters,
+        network.graph().parameter_count(),
         program.bootstraps()
     );
     println!(
@@ -146,10 +146,14 @@ pub fn stages(outcome: &Outcome) {
             seconds,
             stage.bootstraps,
             stage.ciphertexts,
-            format!("2^{:.2}", stage.predicted_noise_log2),
-            format!("2^{:.2}", stage.measured_noise_log2)
+            power(stage.predicted_noise_log2),
+            power(stage.measured_noise_log2)
         );
     }
+}
+
+fn power(log2: Option<f64>) -> String {
+    log2.map_or_else(|| "-".to_owned(), |log2| format!("2^{log2:.2}"))
 }
 
 /// The last lines.

@@ -1,41 +1,37 @@
 //! The search behind the presets: agreement of LeNet5 with the plain model over the MNIST test
-//! images, under the noise model, against predicted seconds, for a grid of settings.
+//! images, under the noise model, against predicted seconds.
 //!
 //! ```text
 //! cargo run --example lenet5_search -- --data MNIST_DIR              the presets
-//! cargo run --example lenet5_search -- --data MNIST_DIR --grid       the grid, best first
+//! cargo run --example lenet5_search -- --data MNIST_DIR --curve 20   the trade-off, fastest first
 //! cargo run --example lenet5_search -- --data MNIST_DIR --calibrate  renew the shipped ranges
 //! ```
 //!
-//! Seconds are predicted from one measured batch for each shape of bootstrapping key, scaled by the
-//! LWE dimension; `cargo bench --bench lenet5` measures whole runs.
+//! Seconds are predicted by the shipped cost model; `cargo bench --bench lenet5` measures whole runs.
 
-mod cost;
-mod grid;
-
-use bellerophon::compile::{self, Preset, Settings};
+use bellerophon::compile::{Model, Options, Preset, Settings};
 use bellerophon::data::{LabelledImages, Split};
-use bellerophon::model::{self, Calibration, Graph, onnx};
 use bellerophon::run::simulated::{NoiseModel, simulate};
-use bellerophon_bridge as bridge;
-use bellerophon_schemes::security::SecurityLevel;
 use clap::Parser;
-use cost::Costs;
+use ndarray::ArrayD;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Agreement against predicted seconds, for the presets or a grid of settings.
+/// Rows and columns that LeNet5 reads.
+const SIZE: usize = 32;
+
+/// Agreement against predicted seconds, for the presets or along the trade-off.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Folder with the MNIST images (IDX files, gzipped or not)
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Searches the grid instead of showing the presets
-    #[arg(long)]
-    grid: bool,
+    /// Shows this many points of the trade-off between time and agreement instead of the presets
+    #[arg(long, value_name = "POINTS")]
+    curve: Option<usize>,
     /// First writes the ranges of the training images to models/lenet5.calibration.json
     #[arg(long)]
     calibrate: bool,
@@ -56,28 +52,52 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let graph = compile::simplify(&onnx::import(models.join("lenet5.onnx"))?)?;
     let path = models.join("lenet5.calibration.json");
     if arguments.calibrate {
-        let train = LabelledImages::load(&arguments.data, Split::Train)?;
-        let calibration = model::calibrate(&graph, train.padded(32)?)?;
-        std::fs::write(&path, serde_json::to_string_pretty(&calibration)? + "\n")?;
+        calibrate(&models, &path, &arguments.data)?;
     }
-    let calibration: Calibration = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
-    let test = TestSet::load(&graph, &arguments.data, arguments.count)?;
+    let calibration = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+    let model = Model::from_onnx(models.join("lenet5.onnx"))?.with_calibration(calibration)?;
+    let test = TestSet::load(&model, &arguments.data, arguments.count)?;
     println!("plain accuracy {:.2} % of {} images", test.accuracy(&test.plain), test.plain.len());
-    println!("| settings | s, 1 thread | input noise | output noise | agreement % | accuracy % |");
-    println!("|---|---|---|---|---|---|");
-    let mut costs = Costs::default();
-    let candidates = if arguments.grid { grid::candidates() } else { presets() };
-    for (name, settings) in candidates {
-        println!("{}", row(&name, &settings, &graph, &calibration, &test, &mut costs)?);
+    println!("| settings | n | weights | s | agreement %, predicted | simulated | accuracy % |");
+    println!("|---|---|---|---|---|---|---|");
+    let settings = match arguments.curve {
+        Some(points) => curve(&model, points)?,
+        None => presets(&model)?,
+    };
+    for (name, settings) in settings {
+        println!("{}", row(&name, &settings, &model, &test)?);
     }
     Ok(())
 }
 
-fn presets() -> Vec<(String, Settings)> {
-    Preset::ALL.iter().map(|preset| (preset.to_string(), preset.settings())).collect()
+fn calibrate(models: &Path, path: &Path, data: &Path) -> Result<(), Failure> {
+    let train = LabelledImages::load(data, Split::Train)?;
+    let model = Model::from_onnx(models.join("lenet5.onnx"))?.calibrate(train.padded(SIZE)?)?;
+    let text = serde_json::to_string_pretty(&model.calibration())?;
+    Ok(std::fs::write(path, text + "\n")?)
+}
+
+/// What is selected for each preset's target, beside the set that was found by hand.
+fn presets(model: &Model) -> Result<Vec<(String, Settings)>, Failure> {
+    let mut all = Vec::new();
+    for preset in Preset::ALL {
+        let options = Options { target: preset.target(), ..Options::default() };
+        all.push((format!("{preset}"), model.compile(&options)?.settings));
+        all.push((format!("{preset}, by hand"), preset.settings()));
+    }
+    Ok(all)
+}
+
+/// Settings that no other beats in both time and error, evenly spaced along the list.
+fn curve(model: &Model, points: usize) -> Result<Vec<(String, Settings)>, Failure> {
+    let candidates = model.candidates(&Options::default())?;
+    let step = candidates.len().div_ceil(points.max(1)).max(1);
+    let point = |(index, candidate): (usize, bellerophon::compile::parameters::Candidate)| {
+        (format!("{index}"), candidate.settings)
+    };
+    Ok(candidates.into_iter().enumerate().step_by(step).map(point).collect())
 }
 
 /// The test images and what the plain model says of them.
@@ -88,14 +108,15 @@ struct TestSet {
 }
 
 impl TestSet {
-    fn load(graph: &Graph, folder: &Path, count: usize) -> Result<Self, Failure> {
+    fn load(model: &Model, folder: &Path, count: usize) -> Result<Self, Failure> {
         let test = LabelledImages::load(folder, Split::Test)?.slice(0, count)?;
-        let inputs = test.padded(32)?;
+        let inputs = test.padded(SIZE)?;
+        let values = |array: ArrayD<f64>| array.into_iter().collect::<Vec<f64>>();
         let plain = inputs
             .par_iter()
-            .map(|input| Ok(largest(&graph.evaluate(input)?.iter().copied().collect::<Vec<_>>())))
+            .map(|input| Ok(largest(&values(model.graph().evaluate(input)?))))
             .collect::<Result<_, Failure>>()?;
-        let images = inputs.into_iter().map(|input| input.iter().copied().collect()).collect();
+        let images = inputs.into_iter().map(values).collect();
         Ok(Self { images, labels: test.labels().to_vec(), plain })
     }
 
@@ -119,33 +140,23 @@ fn largest(values: &[f64]) -> usize {
     indices.max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0)
 }
 
-fn row(
-    name: &str,
-    settings: &Settings,
-    graph: &Graph,
-    calibration: &Calibration,
-    test: &TestSet,
-    costs: &mut Costs,
-) -> Result<String, Failure> {
-    let level = SecurityLevel::Bits128;
-    let parameters = bridge::Parameters::new(settings.parameters.clone(), level)?;
-    let program = compile::compile(graph, calibration, settings)?;
-    let noise = NoiseModel::new(&parameters)?;
+fn row(name: &str, settings: &Settings, model: &Model, test: &TestSet) -> Result<String, Failure> {
+    let compiled = model.compile_with(settings, &Options::default())?;
+    let noise = NoiseModel::new(&compiled.parameters)?;
     let predictions = test
         .images
         .par_iter()
         .enumerate()
-        .map(|(seed, image)| Ok(largest(&simulate(&program, &noise, image, seed as u64)?)))
+        .map(|(seed, image)| {
+            Ok(largest(&simulate(&compiled.program, &noise, image, seed as u64)?))
+        })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let both = |std: &dyn Fn(usize) -> f64| {
-        let log = |key| format!("2^{:.2}", std(key).log2());
-        format!("{}, {}", log(settings.pool_key), log(settings.activation_key))
-    };
     Ok(format!(
-        "| {name} | {:.1} | {} | {} | {:.2} | {:.2} |",
-        costs.seconds(&program, &parameters)?,
-        both(&|key| noise.table_input(key)),
-        both(&|key| noise.table_output(key)),
+        "| {name} | {} | {} bits | {:.1} | {:.2} | {:.2} | {:.2} |",
+        settings.parameters.lwe_dimension,
+        settings.weight_bits,
+        compiled.seconds.iter().sum::<f64>(),
+        100.0 * compiled.agreement,
         test.agreement(&predictions),
         test.accuracy(&predictions)
     ))

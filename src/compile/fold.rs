@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn normalization_behind_another_layer_stays() {
-        let pool = Operator::MaxPool(MaxPool { kernel: [2, 2], strides: [2, 2] });
+        let pool = Operator::MaxPool(MaxPool::new([2, 2], [2, 2]));
         let operators = vec![normalization(0.5), pool, normalization(2.0), Operator::RELU];
         let graph = chain(Shape::image(2, 4, 4), operators).unwrap();
         assert_eq!(fold_batch_normalization(&graph).unwrap(), graph);

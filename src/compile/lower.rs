@@ -1,489 +1,559 @@
-//! From the simplified graph to steps: layouts, integer weights, amplitudes and tables.
-//!
-//! Amplitudes are decided from the back. A linear layer's output has the amplitude that lets the
-//! table behind it use its whole window; with integer weights of `S` per unit, its input must come
-//! with `1/S` of that, which is the output amplitude of the table before it. Only tables shrink an
-//! amplitude; there is no rescaling on this path.
+//! From stages to steps: layouts, integer weights and tables.
 
+use super::affine::{Term as Source, input_channels};
+use super::amplitude::{self, Amplitudes};
+use super::calibrate::{Calibration, StageCalibration};
+use super::layout::{self, Grid, Spread, Windows};
+use super::noise;
 use super::program::{
-    Function, LinearMap, LinearOutput, Operation, Place, Program, Register, Step, Table, Term,
+    Function, LinearMap, LinearOutput, Operation, PhaseFunction, Place, Placement, Program, Register, Step, Table,
+    Term,
 };
-use super::quantize::weight_scale;
-use super::{CompileError, Layout, Settings, unsupported};
-use crate::model::{
-    Activation, Calibration, Convolution, Dense, Graph, MaxPool, Node, NodeId, Operator, PoolRange,
-    Range, Shape,
-};
+use super::stage::{Activation, Pool, Stage};
+use super::{CompileError, Settings};
+use bellerophon_bridge::SlotParametersLiteral;
+use bellerophon_schemes::math::approximation::Polynomial;
+use std::collections::{BTreeMap, HashMap};
 
-/// How much a comparison may enlarge differences: nothing is gained where they are this small.
-const LARGEST_MULTIPLIER: f64 = 1024.0;
+/// How far, in turns, a polynomial in slots may be off: less than a table's noise.
+const SLOTS_TOLERANCE: f64 = 1.0 / (1 << 21) as f64;
+/// The noise of a polynomial in slots, in turns: measured 2^-27.7 where all slots are full.
+const SLOTS_DEVIATION: f64 = 1.0 / (1 << 27) as f64;
+/// `log2` of the slots: all of them at most.
+const MOST_LOG_SLOTS: u32 = 15;
 
-/// Lowers a graph that [`super::simplify`] has prepared.
+/// Lowers the stages of a simplified graph.
 ///
 /// # Errors
-/// [`CompileError::Unsupported`] for a layer that this path cannot run, [`CompileError::TooLarge`]
-/// where it does not fit the ring, [`CompileError::Calibration`] for ranges of another graph.
+/// [`CompileError::TooLarge`] where a row of windows does not fit the ring,
+/// [`CompileError::Calibration`] for ranges of another network, [`CompileError::Setting`].
 pub fn lower(
-    graph: &Graph,
+    stages: &[Stage],
     calibration: &Calibration,
     settings: &Settings,
 ) -> Result<Program, CompileError> {
     settings.check()?;
-    let stages = chain(graph, calibration)?;
+    calibration.check(stages)?;
+    let amplitudes = amplitude::amplitudes(stages, calibration, settings)?;
     let dimension = 1usize << settings.parameters.log_dimension;
-    let layout = input_layout(graph.input_shape(), stages.first(), dimension)?;
-    let scales = weight_scales(&stages, settings);
-    let amplitudes = input_amplitudes(&stages, &scales, settings)?;
-    let input = layout.places();
-    let mut lowering = Lowering {
-        settings,
-        dimension,
-        steps: Vec::new(),
-        register: Register(0),
-        registers: 1,
-        layout,
-        amplitude: amplitudes.first().copied().unwrap_or(1.0),
-    };
-    let input_amplitude = lowering.amplitude;
+    let mut lowering = Lowering::new(settings, dimension, &amplitudes);
     for (index, stage) in stages.iter().enumerate() {
-        let next = stages.get(index + 1).zip(amplitudes.get(index + 1));
-        lowering.stage(stage, scales[index], next)?;
+        lowering.stage(index, stage, &calibration.stages[index])?;
     }
+    let output = lowering.output(stages);
     Ok(Program {
         parameters: settings.parameters.clone(),
-        input,
-        input_amplitude,
-        output: lowering.layout.places(),
+        slots: lowering.log_slots.map(SlotParametersLiteral::deep),
+        input_elements: input_elements(stages),
+        input: lowering.input,
+        input_amplitude: amplitudes.values[0],
         steps: lowering.steps,
+        output,
     })
 }
 
-/// A linear layer with what follows it up to the next.
-struct Stage<'a> {
-    node: &'a Node,
-    pools: Vec<(&'a Node, PoolRange)>,
-    /// The activation and the range of its input.
-    activation: Option<(&'a Node, Range)>,
-    /// The range of the stage's output.
-    output: Range,
+/// The number of elements of the network's input.
+fn input_elements(stages: &[Stage]) -> usize {
+    let mut terms = stages.iter().flat_map(|stage| &stage.affine.terms);
+    terms.find(|term| term.source == 0).map_or(0, |term| term.from.iter().product())
 }
 
-/// Cuts a chain of layers into stages.
-fn chain<'a>(graph: &'a Graph, calibration: &Calibration) -> Result<Vec<Stage<'a>>, CompileError> {
-    let mut stages: Vec<Stage<'a>> = Vec::new();
-    for (id, node) in graph.iter().skip(1) {
-        check_chain(graph, id, node)?;
-        let range = known_range(graph, calibration, id)?;
-        let operator = node.operator();
-        match operator {
-            Operator::Convolution(_) | Operator::Dense(_) => {
-                stages.push(Stage { node, pools: Vec::new(), activation: None, output: range });
-                continue;
-            }
-            Operator::Flatten => continue, // layouts keep the order of elements
-            _ => {}
-        }
-        let name = node.name();
-        let Some(stage) = stages.last_mut() else {
-            return Err(unsupported(
-                name,
-                "the first layer must be a convolution or a dense layer",
-            ));
-        };
-        match operator {
-            Operator::MaxPool(pool) => {
-                stage.push_pool(node, pool, calibration.pool(id))?;
-                stage.output = range;
-            }
-            Operator::Activation(Activation::Relu) if stage.activation.is_none() => {
-                stage.activation = Some((node, stage.output));
-                stage.output = range;
-            }
-            Operator::Polynomial(_) | Operator::MeanPool(_) => {
-                return Err(unsupported(name, polynomial_layer(operator)));
-            }
-            other => return Err(unsupported(name, format!("{} cannot stand here", other.name()))),
+/// How a value has been laid out.
+#[derive(Clone, Debug, PartialEq)]
+enum Layout {
+    Windows(Windows),
+    Spread(Spread),
+}
+
+impl Layout {
+    fn serves(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Windows(own), Self::Windows(other)) => own.serves(other),
+            (Self::Spread(own), Self::Spread(other)) => own == other,
+            _ => false,
         }
     }
-    if stages.is_empty() {
-        return Err(unsupported("input", "the network has no linear layer"));
-    }
-    Ok(stages)
-}
 
-fn polynomial_layer(operator: &Operator) -> String {
-    let name = operator.name();
-    format!("{name} is not run with TFHE tables, which take Relu and MaxPool: run it in CKKS alone")
-}
-
-fn check_chain(graph: &Graph, id: NodeId, node: &Node) -> Result<(), CompileError> {
-    let previous = node.inputs().first().map(|input| input.index());
-    if previous == Some(id.index() - 1) && graph.output().index() >= id.index() {
-        return Ok(());
-    }
-    Err(unsupported(node.name(), "only networks without branches are supported"))
-}
-
-fn known_range(
-    graph: &Graph,
-    calibration: &Calibration,
-    id: NodeId,
-) -> Result<Range, CompileError> {
-    let (expected, found) = (graph.nodes().len(), calibration.nodes());
-    let range = calibration.range(id).filter(|_| expected == found);
-    range.ok_or(CompileError::Calibration { expected, found })
-}
-
-impl<'a> Stage<'a> {
-    fn push_pool(
-        &mut self,
-        node: &'a Node,
-        pool: &MaxPool,
-        range: Option<PoolRange>,
-    ) -> Result<(), CompileError> {
-        let Some(range) = range.filter(|_| pool.kernel == [2, 2] && pool.strides == [2, 2]) else {
-            return Err(unsupported(node.name(), "only 2x2 max-pools of stride 2 are supported"));
-        };
-        if self.activation.is_some() {
-            return Err(unsupported(node.name(), "a max-pool must stand before the activation"));
+    fn placements(&self, dimension: usize) -> Vec<Placement> {
+        match self {
+            Self::Windows(windows) => windows.placements(dimension),
+            Self::Spread(spread) => spread.placements(),
         }
-        self.pools.push((node, range));
-        Ok(())
     }
 
-    /// The largest amplitude of the linear layer's output at which everything up to the next stage
-    /// fits the torus.
-    fn amplitude(&self, settings: &Settings) -> f64 {
-        // each comparison computes 2 max(a, b), so a 2x2 pool quadruples
-        let gain = 4f64.powi(self.pools.len() as i32);
-        let end = match &self.activation {
-            Some((_, range)) => 0.5 / (window(*range) * settings.activation_margin * gain),
-            None => 0.5 / (self.output.magnitude() * settings.activation_margin * gain),
-        };
-        let mut amplitude = end;
-        let mut doubled = 1.0;
-        for (_, range) in &self.pools {
-            for difference in [range.horizontal, range.vertical] {
-                let fits = 0.5 / (difference * settings.pool_margin * doubled);
-                amplitude = amplitude.min(fits);
-                doubled *= 2.0;
-            }
+    fn zeroed(&self) -> bool {
+        match self {
+            Self::Windows(windows) => windows.zeroed,
+            Self::Spread(spread) => spread.stride > 1,
         }
-        amplitude
     }
 }
 
-/// The width of the range with zero in it.
-fn window(range: Range) -> f64 {
-    range.max.max(0.0) - range.min.min(0.0)
+/// A value packed into ciphertexts: the register, and the first ciphertext there.
+#[derive(Clone, Debug)]
+struct Packed {
+    layout: Layout,
+    register: Register,
+    first: usize,
+    /// Whether each ciphertext of the layout holds more than padding.
+    filled: Vec<bool>,
 }
 
-/// Integer weights per unit, for each stage.
-fn weight_scales(stages: &[Stage<'_>], settings: &Settings) -> Vec<f64> {
-    let scale = |(index, stage): (usize, &Stage<'_>)| {
-        let bits = if index == 0 { settings.first_weight_bits } else { settings.weight_bits };
-        match stage.node.operator() {
-            Operator::Convolution(layer) => weight_scale(layer.weights.iter(), bits),
-            Operator::Dense(layer) => weight_scale(layer.weights.iter(), bits),
-            _ => 1.0,
+/// The places of a linear result.
+enum Places {
+    Grid(Grid),
+    List(Vec<Place>),
+}
+
+impl Places {
+    fn all(&self) -> Vec<Place> {
+        match self {
+            Self::Grid(grid) => grid.places(),
+            Self::List(places) => places.clone(),
         }
-    };
-    stages.iter().enumerate().map(scale).collect()
+    }
 }
 
-/// The amplitude with which each stage needs its input, in turns per unit.
-fn input_amplitudes(
-    stages: &[Stage<'_>],
-    scales: &[f64],
-    settings: &Settings,
-) -> Result<Vec<f64>, CompileError> {
-    let amplitude = |(stage, scale): (&Stage<'_>, &f64)| {
-        let amplitude = stage.amplitude(settings) / scale;
-        if amplitude.is_finite() && amplitude > 0.0 {
-            return Ok(amplitude);
-        }
-        let (name, allowed) = ("range of a layer", "finite values that are not all zero");
-        Err(CompileError::Setting { name, value: stage.output.magnitude(), allowed })
-    };
-    stages.iter().zip(scales).map(amplitude).collect()
-}
-
-/// The state of lowering: the steps so far, and where and at what amplitude the current value is.
+/// The state of lowering.
 struct Lowering<'a> {
     settings: &'a Settings,
     dimension: usize,
+    amplitudes: &'a Amplitudes,
+    input: Vec<Placement>,
+    /// `log2` of the slots that polynomials need.
+    log_slots: Option<u32>,
     steps: Vec<Step>,
+    /// The samples of each stage's result.
+    samples: Vec<Option<Register>>,
+    /// The layouts of each value, so far.
+    packed: HashMap<usize, Vec<Packed>>,
+    /// The last linear result.
+    places: Places,
     register: Register,
-    registers: usize,
-    layout: Layout,
     amplitude: f64,
 }
 
-impl Lowering<'_> {
-    fn stage(
-        &mut self,
-        stage: &Stage<'_>,
-        scale: f64,
-        next: Option<(&Stage<'_>, &f64)>,
-    ) -> Result<(), CompileError> {
-        let name = stage.node.name();
-        match stage.node.operator() {
-            Operator::Convolution(layer) => self.convolution(name, layer, scale)?,
-            Operator::Dense(layer) => self.dense(name, layer, scale)?,
-            other => return Err(unsupported(name, format!("{} is not linear", other.name()))),
-        }
-        for (pool, range) in &stage.pools {
-            self.max_pool(pool.name(), *range)?;
-        }
-        match (&stage.activation, next) {
-            (Some((node, range)), Some(next)) => self.activation(node, *range, next),
-            (Some((node, _)), None) => {
-                Err(unsupported(node.name(), "the network must end with a linear layer"))
-            }
-            (None, Some(_)) => Err(unsupported(name, "an activation must follow this layer")),
-            (None, None) => Ok(()),
+impl<'a> Lowering<'a> {
+    fn new(settings: &'a Settings, dimension: usize, amplitudes: &'a Amplitudes) -> Self {
+        Self {
+            settings,
+            dimension,
+            amplitudes,
+            input: Vec::new(),
+            log_slots: None,
+            steps: Vec::new(),
+            samples: vec![None],
+            packed: HashMap::new(),
+            places: Places::List(Vec::new()),
+            register: Register(0),
+            amplitude: 1.0,
         }
     }
 
     fn push(&mut self, stage: &str, operation: Operation, inputs: Vec<Register>) -> Register {
-        let output = Register(self.registers);
-        self.registers += 1;
+        let output = Register(self.steps.len() + 1);
         let amplitude = self.amplitude;
         self.steps.push(Step { stage: stage.to_owned(), operation, inputs, output, amplitude });
         output
     }
 
-    fn convolution(
+    fn stage(
         &mut self,
-        name: &str,
-        layer: &Convolution,
-        scale: f64,
+        index: usize,
+        stage: &Stage,
+        seen: &StageCalibration,
     ) -> Result<(), CompileError> {
-        let Layout::Maps { bases, height, width, row, column } = self.layout.clone() else {
-            return Err(unsupported(name, "a convolution needs feature maps"));
-        };
-        if layer.pads != [0; 4] {
-            return Err(unsupported(name, "padding is not supported yet: pad the input"));
+        let [_, rows, columns] = stage.affine.dims;
+        let biases = biases(stage, seen);
+        if (rows, columns) == (1, 1) {
+            self.dense(index, stage, &biases);
+        } else {
+            self.convolution(index, stage, &biases)?;
         }
-        let (outputs, _, kernel_rows, kernel_columns) = layer.weights.dim();
-        let reach = (kernel_rows - 1) * layer.dilations[0] * row
-            + (kernel_columns - 1) * layer.dilations[1] * column;
-        let last = bases.iter().map(|base| base.coefficient).max().unwrap_or(0);
-        let origin = last + reach; // where output (0, 0) lands
-        let exponent = |c: usize, a: usize, b: usize| {
-            let offset = a * layer.dilations[0] * row + b * layer.dilations[1] * column;
-            origin - bases[c].coefficient - offset
-        };
-        let windows = |length: usize, kernel: usize, axis: usize| {
-            (length - (kernel - 1) * layer.dilations[axis] - 1) / layer.strides[axis] + 1
-        };
-        let base = |ciphertext| Place { ciphertext, coefficient: origin };
-        self.layout = Layout::Maps {
-            bases: (0..outputs).map(base).collect(),
-            height: windows(height, kernel_rows, 0),
-            width: windows(width, kernel_columns, 1),
-            row: row * layer.strides[0],
-            column: column * layer.strides[1],
-        };
-        self.amplitude *= scale;
-        let coefficients = self.coefficients_of_first(name)?;
-        let map = (0..outputs)
-            .map(|k| {
-                let weights = layer.weights.index_axis(ndarray::Axis(0), k);
-                let taps = weights.indexed_iter().map(|((c, a, b), &w)| {
-                    (bases[c].ciphertext, exponent(c, a, b), (w * scale).round() as i64)
-                });
-                LinearOutput {
-                    terms: terms(taps),
-                    biases: vec![layer.bias[k] * self.amplitude; coefficients.len()],
-                    coefficients: coefficients.clone(),
-                }
-            })
-            .collect();
-        let map = LinearMap { outputs: map, scale };
-        self.register = self.push(name, Operation::Linear(map), vec![self.register]);
+        for (pool, differences) in stage.pools.iter().zip(&seen.pools) {
+            self.max_pool(pool, differences);
+        }
+        match &stage.activation {
+            Some(activation) if activation.slots => self.in_slots(index, activation)?,
+            Some(activation) => self.activation(index, activation, seen),
+            None => self.samples.push(None),
+        }
         Ok(())
     }
 
-    /// The coefficients of the layout's first ciphertext, all of which must exist.
-    fn coefficients_of_first(&self, name: &str) -> Result<Vec<usize>, CompileError> {
-        let places = self.layout.places();
-        let first = places.iter().filter(|place| place.ciphertext == 0);
-        let coefficients: Vec<usize> = first.map(|place| place.coefficient).collect();
-        match coefficients.iter().max() {
-            Some(&last) if last >= self.dimension => Err(unsupported(
-                name,
-                format!("it needs a ring of dimension above {last}: split the channels"),
-            )),
-            _ => Ok(coefficients),
+    /// The value of a term in a layout that serves, packed where it is not yet.
+    fn packed(&mut self, name: &str, source: usize, layout: Layout) -> Packed {
+        let known = self.packed.entry(source).or_default();
+        if let Some(packed) = known.iter().find(|packed| packed.layout.serves(&layout)) {
+            return packed.clone();
         }
+        let placements = layout.placements(self.dimension);
+        let mut filled = vec![false; super::program::count_ciphertexts(&placements)];
+        placements.iter().for_each(|placement| filled[placement.place.ciphertext] = true);
+        let packed = match self.samples[source] {
+            None => {
+                let first = super::program::count_ciphertexts(&self.input);
+                let shifted = placements.into_iter().map(|mut placement| {
+                    placement.place.ciphertext += first;
+                    placement
+                });
+                self.input.extend(shifted);
+                Packed { layout, register: Register(0), first, filled }
+            }
+            Some(samples) => {
+                let ciphertexts = filled.len().max(1);
+                let zeroed = layout.zeroed();
+                let operation = Operation::ToCkks { placements, ciphertexts, zeroed };
+                self.amplitude = self.amplitudes.values[source];
+                let register = self.pack(name, operation, samples);
+                Packed { layout, register, first: 0, filled }
+            }
+        };
+        self.packed.entry(source).or_default().push(packed.clone());
+        packed
+    }
+
+    /// Packs samples; right behind their tables that is a part of the tables' stage.
+    fn pack(&mut self, name: &str, packing: Operation, samples: Register) -> Register {
+        let tables = self.steps.last().filter(|step| step.output == samples);
+        let name = tables.map_or_else(|| name.to_owned(), |step| step.stage.clone());
+        self.push(&name, packing, vec![samples])
+    }
+
+    fn linear(&mut self, index: usize, name: &str, packed: &[Packed], outputs: Vec<LinearOutput>) {
+        let registers = packed.iter().map(|value| value.register).collect();
+        self.amplitude = self.amplitudes.linear[index];
+        self.register = self.push(name, Operation::Linear(LinearMap { outputs }), registers);
+    }
+
+    /// Integers per unit of a term's weights.
+    fn scale(&self, index: usize, term: &Source) -> f64 {
+        self.amplitudes.linear[index] / self.amplitudes.values[term.source]
     }
 
     /// As many rows of the matrix in one polynomial as the distance between elements: row `r` is
-    /// read off `r` coefficients further on, where the other rows meet zeros.
-    fn dense(&mut self, name: &str, layer: &Dense, scale: f64) -> Result<(), CompileError> {
-        let Layout::Spread { length, stride } = self.layout else {
-            return Err(unsupported(name, "an activation must stand before a dense layer"));
-        };
-        let (outputs, _) = layer.weights.dim();
-        let last = (length - 1) * stride;
-        let target =
-            |row: usize| Place { ciphertext: row / stride, coefficient: last + row % stride };
-        self.amplitude *= scale;
-        let rows: Vec<usize> = (0..outputs).collect();
-        let map = rows
-            .chunks(stride)
-            .map(|rows| {
-                let taps = rows.iter().flat_map(|&row| {
-                    let weights = layer.weights.row(row).to_vec().into_iter().enumerate();
-                    weights.map(move |(j, weight)| {
-                        let exponent = target(row).coefficient - j * stride;
-                        (0, exponent, (weight * scale).round() as i64)
-                    })
-                });
-                LinearOutput {
-                    terms: terms(taps),
-                    coefficients: rows.iter().map(|&row| target(row).coefficient).collect(),
-                    biases: rows.iter().map(|&row| layer.bias[row] * self.amplitude).collect(),
-                }
-            })
+    /// read off coefficient `r`, where the other rows meet zeros.
+    fn dense(&mut self, index: usize, stage: &Stage, biases: &[f64]) {
+        let terms = &stage.affine.terms;
+        let spread = |term: &Source| Spread::new(term.from.iter().product(), self.dimension);
+        let spreads: Vec<Spread> = terms.iter().map(spread).collect();
+        let each = spreads.iter().map(|spread| spread.stride).min().unwrap_or(1);
+        let amplitude = self.amplitudes.linear[index];
+        let rows: Vec<usize> = (0..stage.affine.dims[0]).collect();
+        let packed: Vec<Packed> = terms
+            .iter()
+            .zip(&spreads)
+            .map(|(term, spread)| self.packed(&stage.name, term.source, Layout::Spread(*spread)))
             .collect();
-        self.layout = Layout::Scattered(rows.iter().map(|&row| target(row)).collect());
-        let map = LinearMap { outputs: map, scale };
-        self.register = self.push(name, Operation::Linear(map), vec![self.register]);
+        let output = |rows: &[usize]| {
+            let mut taps = Taps::default();
+            for (number, (term, spread)) in terms.iter().zip(&spreads).enumerate() {
+                let scale = self.scale(index, term);
+                for (at, &row) in rows.iter().enumerate() {
+                    for (element, weight) in dense_row(term, row) {
+                        let place = spread.place(element);
+                        let exponent = (at + 2 * self.dimension - place.coefficient) % (2 * self.dimension);
+                        let ciphertext = packed[number].first + place.ciphertext;
+                        taps.add((number, ciphertext), exponent, weight * scale);
+                    }
+                }
+            }
+            LinearOutput {
+                terms: taps.terms(),
+                coefficients: (0..rows.len()).collect(),
+                biases: rows.iter().map(|&row| biases[row] * amplitude).collect(),
+            }
+        };
+        let outputs = rows.chunks(each).map(output).collect();
+        let place = |row: &usize| Place { ciphertext: row / each, coefficient: row % each };
+        self.places = Places::List(rows.iter().map(place).collect());
+        self.linear(index, &stage.name, &packed, outputs);
+    }
+
+    fn convolution(
+        &mut self,
+        index: usize,
+        stage: &Stage,
+        biases: &[f64],
+    ) -> Result<(), CompileError> {
+        let grid = self.grid(stage)?;
+        let [channels, rows, columns] = stage.affine.dims;
+        let layout = |term: &Source| {
+            let windows = Windows::new(term, [rows, columns], grid.row, &grid.tiles);
+            (Layout::Windows(windows), term.source)
+        };
+        let layouts: Vec<_> = stage.affine.terms.iter().map(layout).collect();
+        let packed: Vec<Packed> = layouts
+            .into_iter()
+            .map(|(layout, source)| self.packed(&stage.name, source, layout))
+            .collect();
+        let amplitude = self.amplitudes.linear[index];
+        let mut outputs = Vec::with_capacity(channels * grid.tiles.len());
+        for (tile, range) in grid.tiles.iter().enumerate() {
+            let coefficients = grid.coefficients(tile);
+            let mut taps = self.convolution_taps(index, stage, &packed, tile);
+            for channel in 0..channels {
+                let first = (channel * rows + range.start) * columns;
+                let biases = &biases[first..first + range.len() * columns];
+                outputs.push(LinearOutput {
+                    terms: taps[channel].terms(),
+                    coefficients: coefficients.clone(),
+                    biases: biases.iter().map(|bias| bias * amplitude).collect(),
+                });
+            }
+        }
+        self.places = Places::Grid(grid);
+        self.linear(index, &stage.name, &packed, outputs);
         Ok(())
     }
 
-    fn max_pool(&mut self, name: &str, range: PoolRange) -> Result<(), CompileError> {
-        let Layout::Maps { row, column, .. } = self.layout else {
-            return Err(unsupported(name, "a max-pool needs feature maps"));
-        };
-        self.maximum(&format!("{name} across"), column, [1, 2], range.horizontal)?;
-        self.maximum(&format!("{name} down"), row, [2, 1], range.vertical)
+    /// The weights of every output channel in a tile.
+    fn convolution_taps(
+        &self,
+        index: usize,
+        stage: &Stage,
+        packed: &[Packed],
+        tile: usize,
+    ) -> Vec<Taps> {
+        let mut taps = vec![Taps::default(); stage.affine.dims[0]];
+        for (number, (term, packed)) in stage.affine.terms.iter().zip(packed).enumerate() {
+            let Layout::Windows(windows) = &packed.layout else { continue };
+            let (scale, tap) = (self.scale(index, term), windows.taps(term, tile, self.dimension));
+            for (channel, taps) in taps.iter_mut().enumerate() {
+                let inputs = input_channels(&term.kernel, channel);
+                let weights = term.kernel.weights.index_axis(ndarray::Axis(0), channel);
+                for ((input, a, b), weight) in weights.indexed_iter() {
+                    let (ciphertext, exponent) = tap([inputs.start + input, a, b]);
+                    if packed.filled.get(ciphertext) == Some(&true) {
+                        taps.add((number, packed.first + ciphertext), exponent, weight * scale);
+                    }
+                }
+            }
+        }
+        taps
     }
 
-    /// `2 max(a, b) = (a + b) + |a - b|` of each value and the one `shift` coefficients on; the map
-    /// keeps every `strides`-th row and column.
+    /// The grid of a convolution's result: the distance between rows of a layout that exists, where
+    /// it serves, so that values are packed once.
+    fn grid(&self, stage: &Stage) -> Result<Grid, CompileError> {
+        let [channels, rows, columns] = stage.affine.dims;
+        let terms = &stage.affine.terms;
+        let needed = terms.iter().map(|term| layout::row_distance(term, columns)).max().unwrap_or(1);
+        let mut known: Vec<usize> = terms.iter().flat_map(|term| self.row_distances(term)).collect();
+        known.retain(|row| (needed..needed + needed / 4 + 2).contains(row));
+        let row = known.into_iter().min().unwrap_or(needed);
+        let windows = stage.pools.iter().rev().fold([1, 1], |[extent, step], pool| {
+            [(extent - 1) * pool.strides[0] + pool.kernel[0], step * pool.strides[0]]
+        });
+        let tiles = layout::tiles(terms, rows, row, windows, self.dimension);
+        let tiles = tiles.ok_or(CompileError::TooLarge {
+            elements: terms.iter().map(|term| layout::pitch(term, windows[0], row)).max().unwrap_or(0),
+            dimension: self.dimension,
+        })?;
+        Ok(Grid { channels, columns, tiles, row, column: 1 })
+    }
+
+    fn row_distances(&self, term: &Source) -> Vec<usize> {
+        let packed = self.packed.get(&term.source).into_iter().flatten();
+        let row = |packed: &Packed| match &packed.layout {
+            Layout::Windows(windows) => Some(windows.row()),
+            Layout::Spread(_) => None,
+        };
+        packed.filter_map(row).collect()
+    }
+
+    fn max_pool(&mut self, pool: &Pool, differences: &[f64]) {
+        let Places::Grid(grid) = &self.places else { return }; // windows of one element
+        let grid = grid.clone();
+        let (across, down) = differences.split_at(pool.kernel[1] - 1);
+        let pooled = grid.pooled(1, pool.kernel[1], pool.strides[1]);
+        self.maxima(&format!("{} across", pool.name), grid.column, pooled.clone(), across);
+        let last = pooled.pooled(0, pool.kernel[0], pool.strides[0]);
+        self.maxima(&format!("{} down", pool.name), pooled.row, last, down);
+    }
+
+    /// Maxima of each value and those `shift`, `2 shift`, ... coefficients on, one comparison after
+    /// the other: `2 max(a, b) = (a + b) + |a - b|`.
+    fn maxima(&mut self, name: &str, shift: usize, grid: Grid, differences: &[f64]) {
+        let source = self.register;
+        for (index, largest) in differences.iter().enumerate() {
+            let shift = (index + 1) * shift;
+            self.maximum(name, [self.register, source], (shift, 1 << index), &grid, *largest);
+        }
+        self.places = Places::Grid(grid);
+    }
+
+    /// The maximum of the first register's values and those of the second `shift` coefficients on,
+    /// which must be multiplied by `factor` first.
     fn maximum(
         &mut self,
         name: &str,
-        shift: usize,
-        strides: [usize; 2],
+        registers: [Register; 2],
+        (shift, factor): (usize, i64),
+        grid: &Grid,
         largest: f64,
-    ) -> Result<(), CompileError> {
-        let Layout::Maps { bases, height, width, row, column } = self.layout.clone() else {
-            return Err(unsupported(name, "a max-pool needs feature maps"));
-        };
-        let ciphertexts = bases.len();
-        let (height, width) = (height / strides[0], width / strides[1]);
-        let (row, column) = (row * strides[0], column * strides[1]);
-        self.layout = Layout::Maps { bases, height, width, row, column };
-        let coefficients = self.coefficients_of_first(name)?;
-        let source = self.register;
+    ) {
         let amplitude = self.amplitude;
-        // as many turns as the largest difference can fill
-        let fill = 0.5 / (largest * self.settings.pool_margin * amplitude);
-        let multiplier = fill.clamp(1.0, LARGEST_MULTIPLIER) as i64;
+        let multiplier = noise::multiplier(largest, amplitude, self.settings);
         let table = Table {
             function: Function::Absolute,
             start: -0.25,
             input: amplitude * multiplier as f64,
             output: amplitude,
         };
+        let dimension = self.dimension;
         let pair = |weights: [i64; 2], bias: f64| {
-            // X^-shift = -X^(N - shift): exponents count modulo 2N
-            let weights = vec![(0, weights[0]), (2 * self.dimension - shift, weights[1])];
-            let output = |input| LinearOutput {
-                terms: vec![Term { input, weights: weights.clone() }],
-                coefficients: coefficients.clone(),
-                biases: vec![bias; coefficients.len()],
+            let output = |ciphertext: usize| {
+                let coefficients = grid.coefficients(ciphertext / grid.channels);
+                let term = |register, exponent, weight| Term {
+                    register,
+                    ciphertext,
+                    weights: vec![(exponent, weight)],
+                };
+                // X^-shift = -X^(N - shift): exponents count modulo 2N
+                let terms = vec![
+                    term(0, 0, weights[0]),
+                    term(1, (2 * dimension - shift) % (2 * dimension), weights[1]),
+                ];
+                LinearOutput { terms, biases: vec![bias; coefficients.len()], coefficients }
             };
-            (0..ciphertexts).map(output).collect()
+            let outputs = (0..grid.channels * grid.tiles.len()).map(output).collect();
+            Operation::Linear(LinearMap { outputs })
         };
-        let difference =
-            LinearMap { outputs: pair([multiplier, -multiplier], 0.0), scale: multiplier as f64 };
-        let sum = LinearMap { outputs: pair([1, 1], table.offset()), scale: 1.0 };
+        let difference = pair([multiplier, -multiplier * factor], 0.0);
+        let sum = pair([1, factor], table.offset());
         self.amplitude = table.input;
-        let difference = self.push(name, Operation::Linear(difference), vec![source]);
-        let (places, key) = (self.layout.places(), self.settings.pool_key);
-        let packed = self.table_steps(name, difference, places, table, key);
-        let sum = self.push(name, Operation::Linear(sum), vec![source]);
+        let difference = self.push(name, difference, registers.to_vec());
+        let looked_up = self.look_up(name, difference, grid.places(), vec![table], self.settings.pool_key);
+        let placements = grid.placements();
+        let ciphertexts = super::program::count_ciphertexts(&placements);
+        let packing = Operation::ToCkks { placements, ciphertexts, zeroed: false };
+        let packed = self.push(name, packing, vec![looked_up]);
+        let sum = self.push(name, sum, registers.to_vec());
         self.amplitude = 2.0 * amplitude; // the sum is twice the maximum
         self.register = self.push(name, Operation::Add, vec![sum, packed]);
-        Ok(())
     }
 
-    fn activation(
-        &mut self,
-        node: &Node,
-        range: Range,
-        (next, output): (&Stage<'_>, &f64),
-    ) -> Result<(), CompileError> {
-        let input = self.amplitude;
-        // the spare part of the half turn goes to both ends alike
-        let spare = 0.5 - window(range) * input;
-        let table = Table {
-            function: Function::Relu,
-            start: range.min.min(0.0) * input - spare / 2.0,
-            input,
-            output: *output,
-        };
-        let layout = input_layout(node.shape(), Some(next), self.dimension)?;
-        if matches!(layout, Layout::Spread { length: 1, .. }) {
-            return Err(unsupported(node.name(), "a layer behind a single value: fold it in"));
-        }
-        let from = self.layout.places();
-        self.layout = layout;
-        let key = self.settings.activation_key;
-        self.register = self.table_steps(node.name(), self.register, from, table, key);
-        Ok(())
-    }
-
-    /// From `places` through a table to the current layout.
-    fn table_steps(
+    /// From `places` through tables, one for all or one for each of equal parts.
+    fn look_up(
         &mut self,
         name: &str,
         register: Register,
         places: Vec<Place>,
-        table: Table,
+        tables: Vec<Table>,
         key: usize,
     ) -> Register {
+        let each = places.len() / tables.len().max(1);
         let extracted = self.push(name, Operation::ToLwe { places, key }, vec![register]);
-        self.amplitude = table.output;
-        let looked_up = self.push(name, Operation::Lut { table, key }, vec![extracted]);
-        let places = self.layout.places();
-        let ciphertexts = super::program::ciphertexts(&places);
-        let zeroed = matches!(self.layout, Layout::Spread { .. });
-        let packing = Operation::ToCkks { places, ciphertexts, zeroed };
-        self.push(name, packing, vec![looked_up])
+        self.amplitude = tables.first().map_or(self.amplitude, |table| table.output);
+        let tables = tables.into_iter().map(|table| (each, table)).collect();
+        self.push(name, Operation::Lut { tables, key }, vec![extracted])
+    }
+
+    fn activation(&mut self, index: usize, activation: &Activation, seen: &StageCalibration) {
+        let input = self.amplitude;
+        let output = self.amplitudes.values[index + 1];
+        // the spare part of the half turn goes to both ends alike
+        let expected = seen.expected();
+        let spare = 0.5 - (expected.max - expected.min) * input;
+        let start = expected.min * input - spare / 2.0;
+        let table = |function: &Function| Table { function: function.clone(), start, input, output };
+        let tables = activation.functions.iter().map(table).collect();
+        let (places, key) = (self.places.all(), self.settings.activation_key);
+        let samples = self.look_up(&activation.name, self.register, places, tables, key);
+        self.samples.push(Some(samples));
+    }
+
+    /// A polynomial of every coefficient, then the samples of those that hold values.
+    fn in_slots(&mut self, index: usize, activation: &Activation) -> Result<(), CompileError> {
+        let [Function::Polynomial(coefficients)] = activation.functions.as_slice() else {
+            return Err(super::unsupported(&activation.name, "only polynomials run in slots"));
+        };
+        let (input, output) = (self.amplitude, self.amplitudes.values[index + 1]);
+        // from units to units, to from turns to turns
+        let scaled = coefficients.iter().enumerate().map(|(power, coefficient)| {
+            coefficient * output / input.powi(power as i32)
+        });
+        let polynomial = Polynomial::monomial(scaled.collect()).map_err(|error| {
+            super::unsupported(&activation.name, error.to_string())
+        })?;
+        let function = PhaseFunction {
+            polynomial,
+            width: amplitude::SLOTS_WIDTH,
+            tolerance: SLOTS_TOLERANCE,
+            deviation: SLOTS_DEVIATION,
+        };
+        self.amplitude = output;
+        let name = &activation.name;
+        let values = self.push(name, Operation::Slots(function), vec![self.register]);
+        let places = self.places.all();
+        // two coefficients to a slot
+        let count = super::program::ciphertexts(&places).next_power_of_two() * self.dimension / 2;
+        let needed = count.ilog2().min(MOST_LOG_SLOTS);
+        self.log_slots = Some(self.log_slots.unwrap_or(0).max(needed));
+        let samples = self.push(name, Operation::Extract { places }, vec![values]);
+        self.samples.push(Some(samples));
+        Ok(())
+    }
+
+    /// The places of the output; samples are packed first.
+    fn output(&mut self, stages: &[Stage]) -> Vec<Place> {
+        let Some(samples) = self.samples.last().copied().flatten() else {
+            return self.places.all();
+        };
+        let spread = Spread::new(stages.last().map_or(0, Stage::elements), self.dimension);
+        let placements = spread.placements();
+        let places = placements.iter().map(|placement| placement.place).collect();
+        let ciphertexts = super::program::count_ciphertexts(&placements);
+        let packing = Operation::ToCkks { placements, ciphertexts, zeroed: false };
+        self.register = self.pack("output", packing, samples);
+        places
     }
 }
 
-/// The layout in which a linear layer reads a value of this shape.
-fn input_layout(
-    shape: Shape,
-    layer: Option<&Stage<'_>>,
-    dimension: usize,
-) -> Result<Layout, CompileError> {
-    match (shape, layer.map(|stage| stage.node.operator())) {
-        (Shape::Image { channels, height, width }, Some(Operator::Convolution(_))) => {
-            Layout::contiguous((channels, height, width), dimension)
+/// Weights of one output ciphertext, by the register and ciphertext they multiply.
+#[derive(Clone, Debug, Default)]
+struct Taps(BTreeMap<(usize, usize), Vec<(usize, i64)>>);
+
+impl Taps {
+    fn add(&mut self, input: (usize, usize), exponent: usize, weight: f64) {
+        let weight = weight.round() as i64;
+        if weight != 0 {
+            self.0.entry(input).or_default().push((exponent, weight));
         }
-        _ => Layout::spread(shape.elements(), dimension),
+    }
+
+    fn terms(&mut self) -> Vec<Term> {
+        if self.0.is_empty() {
+            self.0.insert((0, 0), Vec::new()); // only the bias is left
+        }
+        let term = |((register, ciphertext), weights)| Term { register, ciphertext, weights };
+        std::mem::take(&mut self.0).into_iter().map(term).collect()
     }
 }
 
-/// Groups `(input ciphertext, exponent, weight)` by ciphertext, without zero weights.
-fn terms(taps: impl Iterator<Item = (usize, usize, i64)>) -> Vec<Term> {
-    let mut terms: Vec<Term> = Vec::new();
-    for (input, exponent, weight) in taps.filter(|(_, _, weight)| *weight != 0) {
-        match terms.iter_mut().find(|term| term.input == input) {
-            Some(term) => term.weights.push((exponent, weight)),
-            None => terms.push(Term { input, weights: vec![(exponent, weight)] }),
-        }
-    }
-    if terms.is_empty() {
-        terms.push(Term { input: 0, weights: Vec::new() }); // only the bias is left
-    }
-    terms
+/// The bias of each element; a max-pool's padding gets the least value seen.
+fn biases(stage: &Stage, seen: &StageCalibration) -> Vec<f64> {
+    let pairs = stage.affine.bias.iter().zip(&stage.border);
+    pairs.map(|(&bias, &border)| if border { seen.linear.min } else { bias }).collect()
+}
+
+/// The elements and weights that output channel `row` of a convolution to 1x1 maps reads.
+fn dense_row(term: &Source, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+    let [_, height, width] = term.from;
+    let kernel = &term.kernel;
+    let inputs = input_channels(kernel, row);
+    let at = |tap: usize, axis: usize, length: usize| {
+        let position = (tap * kernel.dilations[axis]).checked_sub(kernel.pads[axis])?;
+        (position < length).then_some(position)
+    };
+    let weights = kernel.weights.index_axis(ndarray::Axis(0), row).to_owned();
+    let taps: Vec<(usize, f64)> = weights
+        .indexed_iter()
+        .filter_map(|((input, a, b), &weight)| {
+            let (i, j) = (at(a, 0, height)?, at(b, 1, width)?);
+            Some((((inputs.start + input) * height + i) * width + j, weight))
+        })
+        .collect();
+    taps.into_iter()
 }

@@ -1,23 +1,40 @@
 //! From a trained network to a program that runs under encryption: a list of passes over the graph
 //! ([`fold`], [`reorder`]), then [`lower`] to a flat [`Program`].
 
+pub mod affine;
+pub mod amplitude;
+pub mod calibrate;
+pub mod cost;
 pub mod fold;
-pub mod layout;
+mod layout;
 pub mod lower;
+pub mod model;
+pub mod noise;
+pub mod parameters;
 pub mod preset;
 pub mod program;
 mod quantize;
 pub mod reorder;
+pub mod scheme;
+pub mod stage;
 
-use crate::model::{Calibration, Graph, GraphError};
+use crate::model::{Graph, GraphError, OnnxError};
+use bellerophon_bridge::BridgeError;
 use thiserror::Error;
 
-pub use layout::Layout;
+pub use calibrate::{Calibration, calibrate};
+pub use cost::Costs;
+pub use model::{Compiled, Model, Options};
+pub use parameters::Target;
 pub use preset::{Preset, Settings};
-pub use program::{Function, LinearMap, Operation, Place, Program, Register, Step, Table};
+pub use program::{
+    Function, LinearMap, Operation, PhaseFunction, Place, Placement, Program, Register, Step, Table,
+};
+pub use scheme::{Scheme, Schemes};
+pub use stage::{Stage, stages};
 
 /// Why a graph cannot be compiled.
-#[derive(Clone, Debug, Error, PartialEq)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum CompileError {
     /// A pass made a layer that does not fit its input.
@@ -40,13 +57,44 @@ pub enum CompileError {
         dimension: usize,
     },
     /// The calibration is of another graph.
-    #[error("the calibration knows {found} values, the graph has {expected}: calibrate this graph")]
+    #[error("the calibration is of {found} stages, the network has {expected} or others: calibrate it")]
     Calibration {
-        /// Nodes of the graph.
+        /// Stages of the network.
         expected: usize,
-        /// Ranges in the calibration.
+        /// Stages in the calibration.
         found: usize,
     },
+    /// No image to calibrate with.
+    #[error("calibration got no sample images; give at least one")]
+    NoSamples,
+    /// A value is infinite or not a number.
+    #[error("the value of layer {layer} is not finite on a sample; check the sample's pixels")]
+    NotFinite {
+        /// The first such layer.
+        layer: String,
+    },
+    /// A choice of schemes that cannot be.
+    #[error("{found:?} cannot be chosen for an activation: use {reason}")]
+    Scheme {
+        /// What was asked for.
+        found: String,
+        /// What can be.
+        reason: String,
+    },
+    /// No parameters reach the target.
+    #[error("no parameters reach the target ({target}): {nearest}")]
+    Unreachable {
+        /// What was asked for.
+        target: String,
+        /// What can be reached, and what binds.
+        nearest: String,
+    },
+    /// Parameters that are refused.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// The model cannot be read.
+    #[error(transparent)]
+    Onnx(#[from] std::sync::Arc<OnnxError>),
     /// A setting that cannot be used.
     #[error("{name} = {value} cannot be used: {allowed}")]
     Setting {
@@ -59,24 +107,12 @@ pub enum CompileError {
     },
 }
 
-/// Folds batch-norm and moves ReLU behind max-pool: the form that calibration and lowering need.
+/// Folds batch-norm and moves monotone activations behind max-pool: the form that calibration and lowering need.
 ///
 /// # Errors
 /// [`CompileError::Graph`] as the passes say.
 pub fn simplify(graph: &Graph) -> Result<Graph, CompileError> {
-    reorder::relu_behind_max_pool(&fold::fold_batch_normalization(graph)?)
-}
-
-/// Compiles a simplified graph.
-///
-/// # Errors
-/// [`CompileError`].
-pub fn compile(
-    graph: &Graph,
-    calibration: &Calibration,
-    settings: &Settings,
-) -> Result<Program, CompileError> {
-    lower::lower(graph, calibration, settings)
+    reorder::activations_behind_max_pool(&fold::fold_batch_normalization(graph)?)
 }
 
 fn unsupported(layer: &str, reason: impl Into<String>) -> CompileError {

@@ -106,6 +106,17 @@ impl Preset {
         }
     }
 
+    /// What parameters are selected for.
+    #[must_use]
+    pub fn target(self) -> super::Target {
+        let (most, times) = match self {
+            Self::Fast => (0.0012, 5.0),
+            Self::Balanced => (0.0004, 2.0),
+            Self::Precise => (0.0002, 1.1),
+        };
+        super::Target::Loss { most, times }
+    }
+
     /// The settings.
     #[must_use]
     pub fn settings(self) -> Settings {

@@ -5,7 +5,9 @@
 //! many turns stand for one unit of the network's real value. Nothing is left to choose: levels,
 //! amplitudes, tables and layouts are all written down here.
 
-use bellerophon_bridge::{self as bridge, packing};
+use crate::model::Activation;
+use bellerophon_bridge as bridge;
+use bellerophon_schemes::math::approximation::Polynomial;
 use bellerophon_schemes::tfhe::lut::negacyclic;
 use bellerophon_schemes::wire::{Conformant, Wire};
 use serde::{Deserialize, Serialize};
@@ -19,21 +21,56 @@ pub struct Place {
     pub coefficient: usize,
 }
 
+/// An element of a value and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Placement {
+    /// Index of the element; one element can go to several places.
+    pub element: usize,
+    /// Where.
+    pub place: Place,
+}
+
 /// The number of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Register(pub usize);
 
 /// A real function that a table evaluates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Function {
     /// `|x|`, on the whole torus: the triangle `|x| - 1/4` is negacyclic.
     Absolute,
-    /// `max(x, 0)`, on half the torus.
-    Relu,
+    /// `x`, which leaves nothing but the noise of a fresh table.
+    Identity,
+    /// An activation, on half the torus.
+    Activation(Activation),
+    /// `c[0] + c[1] x + c[2] x^2 + ...`, on half the torus.
+    Polynomial(Vec<f64>),
+}
+
+impl Function {
+    /// `x` above zero, `slope x` below.
+    #[must_use]
+    pub fn leaky_relu(slope: f64) -> Self {
+        Self::Activation(Activation::LeakyRelu { slope })
+    }
+
+    /// The value at `x`.
+    #[must_use]
+    pub fn evaluate(&self, x: f64) -> f64 {
+        match self {
+            Self::Absolute => x.abs(),
+            Self::Identity => x,
+            Self::Activation(function) => function.evaluate(x),
+            Self::Polynomial(coefficients) => {
+                coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
+            }
+        }
+    }
 }
 
 /// A look-up table of a real function between two amplitudes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// What it evaluates.
     pub function: Function,
@@ -56,11 +93,7 @@ impl Table {
     /// The table within its window.
     #[must_use]
     pub fn inside_window(&self, phase: f64) -> f64 {
-        let value = phase / self.input;
-        match self.function {
-            Function::Absolute => value.abs() * self.output - self.offset(),
-            Function::Relu => value.max(0.0) * self.output,
-        }
+        self.function.evaluate(phase / self.input) * self.output - self.offset()
     }
 
     /// What must be added to the output for the function's value: the triangle's quarter turn.
@@ -68,16 +101,18 @@ impl Table {
     pub fn offset(&self) -> f64 {
         match self.function {
             Function::Absolute => self.output / (4.0 * self.input),
-            Function::Relu => 0.0,
+            _ => 0.0,
         }
     }
 }
 
-/// `sum_e coefficient_e X^e` times input ciphertext `input`; exponents count modulo `2N`.
+/// `sum_e coefficient_e X^e` times a ciphertext; exponents count modulo `2N`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
-    /// Index of the ciphertext in the input register.
-    pub input: usize,
+    /// Which of the step's registers.
+    pub register: usize,
+    /// Index of the ciphertext in that register.
+    pub ciphertext: usize,
     /// `(exponent, integer weight)`.
     pub weights: Vec<(usize, i64)>,
 }
@@ -93,13 +128,36 @@ pub struct LinearOutput {
     pub biases: Vec<f64>,
 }
 
-/// Plaintext polynomials times ciphertexts, summed.
+/// Plaintext polynomials times ciphertexts, summed. The integer weights stand for real weights times
+/// the step's amplitude over that of the ciphertext they multiply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinearMap {
     /// One per output ciphertext.
     pub outputs: Vec<LinearOutput>,
-    /// The integer weights stand for real weights times this: the amplitude grows by it.
-    pub scale: f64,
+}
+
+/// A polynomial of a phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseFunction {
+    /// From turns to turns.
+    pub polynomial: Polynomial,
+    /// The largest phase, in turns, that it holds for; below a quarter.
+    pub width: f64,
+    /// How far its evaluation may be off, in turns.
+    pub tolerance: f64,
+    /// The predicted standard deviation of the noise at its output, in turns.
+    pub deviation: f64,
+}
+
+impl PhaseFunction {
+    /// The value for a phase. It is computed from the phase's sine, so that what is beyond a quarter
+    /// turn is folded back.
+    #[must_use]
+    pub fn evaluate(&self, phase: f64) -> f64 {
+        let turn = std::f64::consts::TAU;
+        let folded = if phase.abs() < 0.25 { phase } else { (phase * turn).sin().asin() / turn };
+        self.polynomial.evaluate(folded)
+    }
 }
 
 /// What a step does.
@@ -114,25 +172,31 @@ pub enum Operation {
         /// Which bootstrapping key they are for.
         key: usize,
     },
-    /// LWE samples to LWE samples through a table, in TFHE.
+    /// LWE samples to LWE samples through tables, in TFHE.
     Lut {
-        /// The table.
-        table: Table,
-        /// Which bootstrapping key evaluates it.
+        /// How many samples, in order, go through which table.
+        tables: Vec<(usize, Table)>,
+        /// Which bootstrapping key evaluates them.
         key: usize,
     },
     /// LWE samples to ring, on the bridge.
     ToCkks {
-        /// Where each sample goes.
-        places: Vec<Place>,
+        /// Which samples go where, sorted by ciphertext.
+        placements: Vec<Placement>,
         /// The number of ciphertexts.
         ciphertexts: usize,
-        /// Whether all other coefficients become zero: only where the places need every merge of
-        /// the packing.
+        /// Whether all other coefficients become zero, which takes every merge of the packing.
         zeroed: bool,
     },
     /// The sum of two ring registers.
     Add,
+    /// A polynomial of every coefficient, in the slots of CKKS ciphertexts with levels.
+    Slots(PhaseFunction),
+    /// Ring to LWE samples under the GLWE secret, as tables give them: nothing is computed.
+    Extract {
+        /// The coefficients to extract, in order.
+        places: Vec<Place>,
+    },
 }
 
 /// One step of a program.
@@ -155,8 +219,12 @@ pub struct Step {
 pub struct Program {
     /// The parameters it was compiled for.
     pub parameters: bridge::ParametersLiteral,
-    /// Where each element of the input goes.
-    pub input: Vec<Place>,
+    /// Those of the way through slots, where a step takes it.
+    pub slots: Option<bridge::SlotParametersLiteral>,
+    /// The number of elements of the input.
+    pub input_elements: usize,
+    /// Where they go.
+    pub input: Vec<Placement>,
     /// Turns per unit of the input.
     pub input_amplitude: f64,
     /// The steps, in order.
@@ -178,16 +246,10 @@ impl Program {
         self.steps.iter().map(|step| step.bootstraps(wanted)).sum()
     }
 
-    /// The number of input ciphertexts.
+    /// The number of input ciphertexts, at least one.
     #[must_use]
     pub fn input_ciphertexts(&self) -> usize {
-        ciphertexts(&self.input)
-    }
-
-    /// The input's values as phases in turns.
-    #[must_use]
-    pub fn input_phases(&self, image: &[f64]) -> Vec<f64> {
-        image.iter().map(|value| value * self.input_amplitude).collect()
+        count_ciphertexts(&self.input).max(1)
     }
 
     /// The register of the input.
@@ -220,18 +282,10 @@ impl Step {
     }
 }
 
-impl Step {
-    fn conforms(&self, dimension: usize) -> Result<(), String> {
-        let Operation::ToCkks { places, zeroed: true, .. } = &self.operation else {
-            return Ok(());
-        };
-        let targets: Vec<usize> = places.iter().map(|place| place.coefficient).collect();
-        let levels = packing::levels(&targets, dimension).map_err(|error| error.to_string())?;
-        if levels == dimension.ilog2() {
-            return Ok(());
-        }
-        Err(format!("{}: {levels} merges do not zero the other coefficients", self.stage))
-    }
+/// How many ciphertexts the placements span.
+#[must_use]
+pub fn count_ciphertexts(placements: &[Placement]) -> usize {
+    placements.iter().map(|placement| placement.place.ciphertext + 1).max().unwrap_or(0)
 }
 
 /// How many ciphertexts the places span.
@@ -252,16 +306,24 @@ impl Conformant<bridge::Parameters> for Program {
         }
         let dimension = parameters.ring().dimension();
         let inside = |place: &Place| place.coefficient < dimension;
-        if !self.input.iter().chain(&self.output).all(inside) {
+        let input = self.input.iter().map(|placement| &placement.place);
+        if !input.chain(&self.output).all(inside) {
             return Err(format!("a place is outside the ring of dimension {dimension}"));
         }
-        self.steps.iter().try_for_each(|step| step.conforms(dimension))
+        match self.input.iter().find(|placement| placement.element >= self.input_elements) {
+            Some(placement) => Err(format!("element {} does not exist", placement.element)),
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn relu() -> Function {
+        Function::Activation(Activation::Relu)
+    }
 
     #[test]
     fn triangle_is_absolute_value_on_the_whole_torus() {
@@ -275,7 +337,7 @@ mod tests {
 
     #[test]
     fn relu_is_exact_in_its_window_and_negacyclic_beyond() {
-        let table = Table { function: Function::Relu, start: -0.2, input: 0.05, output: 0.001 };
+        let table = Table { function: relu(), start: -0.2, input: 0.05, output: 0.001 };
         for i in -200..300 {
             let phase = f64::from(i) / 1000.0;
             let expected = (phase / table.input).max(0.0) * table.output;

@@ -1,51 +1,72 @@
-//! ReLU moved behind max-pool.
+//! Monotone activations moved behind max-pool.
 //!
-//! ReLU never decreases, so `max(relu(a), relu(b)) = relu(max(a, b))`: pooling
-//! first leaves a quarter of the ReLUs of a 2x2 pool.
+//! A function `f` that never decreases has `max(f(a), f(b)) = f(max(a, b))`: pooling first leaves a
+//! quarter of the activations of a 2x2 pool.
 
 use super::CompileError;
-use crate::model::{Activation, Graph, NodeId, Operator};
+use crate::model::{Activation, Graph, Node, NodeId, Operator};
 
-/// Moves every ReLU that only a max-pool reads behind that max-pool (and behind
-/// further max-pools in a row). The result computes the same values.
+/// Moves every monotone activation that only a max-pool without padding reads behind that max-pool
+/// (and behind further max-pools in a row). The result computes the same values.
 ///
 /// # Errors
 /// [`CompileError::Graph`], only if a layer does not fit its input, which a
 /// checked graph rules out.
-pub fn relu_behind_max_pool(graph: &Graph) -> Result<Graph, CompileError> {
+pub fn activations_behind_max_pool(graph: &Graph) -> Result<Graph, CompileError> {
     let consumers = graph.consumers();
     let mut reordered = Graph::new(graph.node(graph.input())?.name(), graph.input_shape())?;
     let mut moved = vec![reordered.input()];
-    // The name of the ReLU that is still to be applied to each node's value.
-    let mut owed: Vec<Option<&str>> = vec![None];
+    // The activation that is still to be applied to each node's value.
+    let mut owed: Vec<Option<&Node>> = vec![None];
     for (id, node) in graph.iter().skip(1) {
         let sources = node.inputs().iter();
         let inputs: Vec<NodeId> = sources.clone().map(|id| moved[id.index()]).collect();
-        let mut relu = sources.fold(None, |owing, id| owing.or(owed[id.index()]));
-        let is_relu = matches!(node.operator(), Operator::Activation(Activation::Relu));
+        let mut activation = sources.fold(None, |owing, id| owing.or(owed[id.index()]));
+        let waits = feeds_only_max_pool(graph, &consumers, id);
         let mut place = match inputs.as_slice() {
             // Its turn comes behind the max-pool.
-            &[input] if is_relu && feeds_only_max_pool(graph, &consumers, id) => {
-                relu = Some(node.name());
+            &[input] if activation.is_none() && is_monotone(node.operator()) && waits => {
+                activation = Some(node);
                 input
             }
             _ => reordered.push(node.name(), node.operator().clone(), inputs)?,
         };
-        if let (Some(name), false) = (relu, feeds_only_max_pool(graph, &consumers, id)) {
-            place = reordered.push(name, Operator::RELU, vec![place])?;
-            relu = None;
+        if let (Some(function), false) = (activation, waits) {
+            place = reordered.push(function.name(), function.operator().clone(), vec![place])?;
+            activation = None;
         }
         moved.push(place);
-        owed.push(relu);
+        owed.push(activation);
     }
     reordered.set_output(moved[graph.output().index()])?;
     Ok(reordered)
 }
 
+/// Whether a larger input never gives a smaller output.
+fn is_monotone(operator: &Operator) -> bool {
+    match operator {
+        Operator::ParametricRelu(layer) => layer.slopes.iter().all(|&slope| slope >= 0.0),
+        Operator::Activation(function) => match *function {
+            Activation::LeakyRelu { slope } => slope >= 0.0,
+            Activation::Elu { alpha } | Activation::HardSigmoid { alpha, .. } => alpha >= 0.0,
+            Activation::Selu { alpha, gamma } => alpha >= 0.0 && gamma >= 0.0,
+            Activation::Relu
+            | Activation::Softplus
+            | Activation::Sigmoid
+            | Activation::Tanh
+            | Activation::Clip { .. } => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 fn feeds_only_max_pool(graph: &Graph, consumers: &[Vec<NodeId>], id: NodeId) -> bool {
     let is_pool = |id: &NodeId| {
         let node = graph.node(*id);
-        node.is_ok_and(|node| matches!(node.operator(), Operator::MaxPool(_)))
+        node.is_ok_and(|node| {
+            matches!(node.operator(), Operator::MaxPool(pool) if pool.pads == [0; 4])
+        })
     };
     id != graph.output() && matches!(consumers[id.index()].as_slice(), [next] if is_pool(next))
 }
@@ -72,7 +93,7 @@ mod tests {
     }
 
     fn small_pool() -> Operator {
-        Operator::MaxPool(MaxPool { kernel: [1, 2], strides: [1, 1] })
+        Operator::MaxPool(MaxPool::new([1, 2], [1, 1]))
     }
 
     fn operators() -> impl Strategy<Value = Vec<Operator>> {
@@ -94,7 +115,7 @@ mod tests {
             if let Some(mut graph) = chain(shape, operators) {
                 let ids: Vec<NodeId> = graph.iter().map(|(id, _)| id).collect();
                 graph.set_output(*output.get(&ids)).unwrap();
-                let reordered = relu_behind_max_pool(&graph).unwrap();
+                let reordered = activations_behind_max_pool(&graph).unwrap();
                 prop_assert_eq!(reordered.nodes().len(), graph.nodes().len());
                 let found = reordered.evaluate(&image).unwrap();
                 prop_assert_eq!(found, graph.evaluate(&image).unwrap());
@@ -106,7 +127,7 @@ mod tests {
     fn relu_sinks_behind_all_pools_in_a_row() {
         let operators = vec![Operator::RELU, small_pool(), small_pool(), Operator::Flatten];
         let graph = chain(Shape::image(1, 1, 4), operators).unwrap();
-        let reordered = relu_behind_max_pool(&graph).unwrap();
+        let reordered = activations_behind_max_pool(&graph).unwrap();
         let expected = ["input", "MaxPool1", "MaxPool2", "Relu0", "Flatten3"];
         assert_eq!(names(&reordered), expected);
     }
@@ -117,7 +138,7 @@ mod tests {
         let mut graph = chain(Shape::image(1, 1, 4), operators).unwrap();
         let relu = graph.consumers()[0][0];
         graph.push("side", Operator::Flatten, vec![relu]).unwrap();
-        assert_eq!(relu_behind_max_pool(&graph).unwrap(), graph);
+        assert_eq!(activations_behind_max_pool(&graph).unwrap(), graph);
     }
 
     #[test]
@@ -126,6 +147,6 @@ mod tests {
         let mut graph = chain(Shape::image(1, 1, 4), operators).unwrap();
         let relu = graph.consumers()[0][0];
         graph.set_output(relu).unwrap();
-        assert_eq!(relu_behind_max_pool(&graph).unwrap(), graph);
+        assert_eq!(activations_behind_max_pool(&graph).unwrap(), graph);
     }
 }

@@ -2,17 +2,19 @@
 //! header, then unsigned bytes; gzipped or not.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use ndarray::{Array3, ArrayD, ArrayView2, Axis, IxDyn, Slice, s};
-use thiserror::Error;
+use ndarray::{Array3, ArrayD, ArrayView2, Axis, Slice};
 
-/// The most bytes of pixels or labels that are read from one file: 256 MiB.
-pub const MAX_BYTES: u64 = 256 << 20;
+use super::samples::{pixel_value, placed, within};
+use super::source::Source;
+use super::{DataError, MAX_BYTES};
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// How every IDX file of unsigned bytes starts.
+pub(super) const MAGIC: [u8; 3] = [0, 0, 8];
+pub(super) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Which images, by the names of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,14 @@ pub enum Split {
 }
 
 impl Split {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+            Self::Digits => "digits",
+        }
+    }
+
     fn file_name(self, content: Content) -> String {
         let split = match self {
             Self::Train => "train",
@@ -105,8 +115,7 @@ impl LabelledImages {
         let folder = folder.as_ref();
         let images = read_file(folder, split, Content::Images)?;
         let labels = read_file(folder, split, Content::Labels)?;
-        let pixels = Array3::from_shape_vec(images.sizes, images.values);
-        Self::new(pixels.map_err(|_| DataError::NoImages)?, labels.values)
+        Self::new(images.images()?, labels.values)
     }
 
     /// Writes both files of one split into a folder, not gzipped.
@@ -145,16 +154,9 @@ impl LabelledImages {
     /// [`DataError::NoneWanted`] for a count of zero, [`DataError::PastEnd`] if
     /// there are not that many images.
     pub fn slice(&self, first: usize, count: usize) -> Result<Self, DataError> {
-        let available = self.len();
-        if count == 0 {
-            return Err(DataError::NoneWanted { available });
-        }
-        let end = first.checked_add(count).filter(|&end| end <= available);
-        let Some(end) = end else {
-            return Err(DataError::PastEnd { first, count, available });
-        };
-        let images = self.images.slice_axis(Axis(0), Slice::from(first..end));
-        Ok(Self { images: images.to_owned(), labels: self.labels[first..end].to_vec() })
+        let range = within(first, count, self.len())?;
+        let images = self.images.slice_axis(Axis(0), Slice::from(range.clone()));
+        Ok(Self { images: images.to_owned(), labels: self.labels[range].to_vec() })
     }
 
     /// Every image as 1 x `size` x `size` values in [0, 1] (pixel / 255), with
@@ -167,19 +169,16 @@ impl LabelledImages {
         if rows > size || columns > size {
             return Err(DataError::Padding { rows, columns, size });
         }
-        let images = self.images.outer_iter();
-        Ok(images.map(|image| pad_to(image, size)).collect())
+        let pad = |image: ArrayView2<u8>| {
+            let image = image.insert_axis(Axis(0)).into_dyn();
+            placed(image, &[1, size, size], |&pixel| pixel_value(pixel))
+        };
+        Ok(self.images.outer_iter().map(pad).collect())
     }
-}
 
-/// One image, no larger than `size` x `size`, in the middle of zeros.
-fn pad_to(image: ArrayView2<u8>, size: usize) -> ArrayD<f64> {
-    let (rows, columns) = image.dim();
-    let (top, left) = ((size - rows) / 2, (size - columns) / 2);
-    let mut padded = ArrayD::zeros(IxDyn(&[1, size, size]));
-    let mut middle = padded.slice_mut(s![0, top..top + rows, left..left + columns]);
-    middle.zip_mut_with(&image, |to, &pixel| *to = f64::from(pixel) / 255.0);
-    padded
+    pub(super) fn into_parts(self) -> (Array3<u8>, Vec<u8>) {
+        (self.images, self.labels)
+    }
 }
 
 /// The content of one file; sizes beyond its dimensions are 1.
@@ -189,18 +188,39 @@ struct Idx {
     values: Vec<u8>,
 }
 
+/// Reads the images of one file.
+pub(super) fn read_images(path: &Path) -> Result<Array3<u8>, DataError> {
+    read_path(path, Content::Images)?.images()
+}
+
+/// Reads the labels of one file.
+pub(super) fn read_labels(path: &Path) -> Result<Vec<u8>, DataError> {
+    Ok(read_path(path, Content::Labels)?.values)
+}
+
+/// Whether a folder has IDX images of any split.
+pub(super) fn has_images(folder: &Path) -> bool {
+    let splits = [Split::Train, Split::Test, Split::Digits];
+    splits.iter().any(|split| existing(&folder.join(split.file_name(Content::Images))).is_some())
+}
+
+/// The plain file, or the one with `.gz` behind its name.
+pub(super) fn existing(plain: &Path) -> Option<PathBuf> {
+    let mut zipped = plain.as_os_str().to_owned();
+    zipped.push(".gz");
+    [plain.to_owned(), zipped.into()].into_iter().find(|path| path.exists())
+}
+
 fn read_file(folder: &Path, split: Split, content: Content) -> Result<Idx, DataError> {
-    let name = split.file_name(content);
-    let plain = folder.join(&name);
-    let zipped = folder.join(name + ".gz");
-    let path = if plain.exists() { &plain } else { &zipped };
-    match File::open(path) {
-        Ok(file) => read_idx(BufReader::new(file), path, content),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(DataError::Missing { path: plain })
-        }
-        Err(source) => Err(DataError::Read { path: path.clone(), source }),
+    let plain = folder.join(split.file_name(content));
+    match existing(&plain) {
+        Some(path) => read_path(&path, content),
+        None => Err(DataError::Missing { path: plain }),
     }
+}
+
+fn read_path(path: &Path, content: Content) -> Result<Idx, DataError> {
+    read_idx(Source::open(path)?.into_reader(), path, content)
 }
 
 /// Reads IDX data, unpacking it first if it starts as gzip does.
@@ -210,82 +230,34 @@ fn read_idx(mut reader: impl Read, path: &Path, content: Content) -> Result<Idx,
     opened.map_err(|source| DataError::Read { path: path.into(), source })?;
     let whole = io::Cursor::new(start.clone()).chain(reader);
     if start == GZIP_MAGIC {
-        IdxReader::new(MultiGzDecoder::new(whole), path, content).read()
+        Idx::read(Source::new(MultiGzDecoder::new(whole), path), content)
     } else {
-        IdxReader::new(whole, path, content).read()
+        Idx::read(Source::new(whole, path), content)
     }
 }
 
-struct IdxReader<'a, R> {
-    reader: R,
-    path: &'a Path,
-    content: Content,
-}
-
-impl<'a, R: Read> IdxReader<'a, R> {
-    fn new(reader: R, path: &'a Path, content: Content) -> Self {
-        Self { reader, path, content }
-    }
-
-    fn read(mut self) -> Result<Idx, DataError> {
-        let found = self.word()?;
-        if found != self.content.magic() {
-            return Err(DataError::Magic {
-                path: self.path.into(),
-                content: self.content.name(),
-                expected: self.content.magic(),
-                found,
-            });
+impl Idx {
+    fn read(mut source: Source<'_, impl Read>, content: Content) -> Result<Self, DataError> {
+        let (found, expected) = (u32::from_be_bytes(source.word()?), content.magic());
+        if found != expected {
+            let (path, content) = (source.path().into(), content.name());
+            return Err(DataError::Magic { path, content, expected, found });
         }
         let mut sizes = [1; 3];
-        for size in sizes.iter_mut().take(self.content.rank()) {
-            *size = u64::from(self.word()?);
+        for size in sizes.iter_mut().take(content.rank()) {
+            // A size that does not fit is too large, as is any product with it.
+            *size = usize::try_from(u32::from_be_bytes(source.word()?)).unwrap_or(usize::MAX);
         }
-        let bytes = sizes.iter().try_fold(1_u64, |total, &size| total.checked_mul(size));
-        let length = bytes.filter(|&bytes| bytes <= MAX_BYTES).ok_or_else(|| self.too_large())?;
-        let values = self.exactly(length)?;
-        // Sizes whose product is at most MAX_BYTES, unless one is zero.
-        let [count, rows, columns] = sizes.map(|size| usize::try_from(size).unwrap_or(0));
-        Ok(Idx { sizes: (count, rows, columns), values })
+        let [count, rows, columns] = sizes;
+        let length = count.checked_mul(rows).and_then(|length| length.checked_mul(columns));
+        let length = length.ok_or_else(|| source.too_large())?;
+        let values = source.values(length)?;
+        source.end(values.len() as u64)?;
+        Ok(Self { sizes: (count, rows, columns), values })
     }
 
-    fn word(&mut self) -> Result<u32, DataError> {
-        let mut word = [0; 4];
-        match self.reader.read_exact(&mut word) {
-            Ok(()) => Ok(u32::from_be_bytes(word)),
-            Err(source) => Err(self.failure(source, 4, 0)),
-        }
-    }
-
-    /// The rest of the file, which must have this many bytes.
-    fn exactly(&mut self, expected: u64) -> Result<Vec<u8>, DataError> {
-        let mut values = Vec::new();
-        // One more byte than needed shows that there are too many.
-        let result = self.reader.by_ref().take(expected + 1).read_to_end(&mut values);
-        let found = values.len() as u64;
-        match result {
-            Err(source) => Err(self.failure(source, expected, found)),
-            Ok(_) if found < expected => Err(self.truncated(expected, found)),
-            Ok(_) if found > expected => {
-                Err(DataError::Trailing { path: self.path.into(), expected })
-            }
-            Ok(_) => Ok(values),
-        }
-    }
-
-    fn failure(&self, source: io::Error, expected: u64, found: u64) -> DataError {
-        match source.kind() {
-            ErrorKind::UnexpectedEof => self.truncated(expected, found),
-            _ => DataError::Read { path: self.path.into(), source },
-        }
-    }
-
-    fn truncated(&self, expected: u64, found: u64) -> DataError {
-        DataError::Truncated { path: self.path.into(), expected, found }
-    }
-
-    fn too_large(&self) -> DataError {
-        DataError::TooLarge { path: self.path.into() }
+    fn images(self) -> Result<Array3<u8>, DataError> {
+        Array3::from_shape_vec(self.sizes, self.values).map_err(|_| DataError::NoImages)
     }
 }
 
@@ -311,113 +283,6 @@ fn write_file(
         writer.flush()
     };
     write().map_err(|source| DataError::Write { path: path.into(), source })
-}
-
-/// Why labelled images cannot be read, written or chosen.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum DataError {
-    /// Neither the plain nor the gzipped file exists.
-    #[error("there is no {path:?}, with or without .gz; give the folder that holds the IDX files")]
-    Missing {
-        /// The plain file.
-        path: PathBuf,
-    },
-    /// A file cannot be read or unpacked.
-    #[error("cannot read {path:?}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system or the decompressor said.
-        source: io::Error,
-    },
-    /// A file cannot be written.
-    #[error("cannot write {path:?}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file does not start as IDX files of its kind do.
-    #[error(
-        "{path:?} is not an IDX file of {content}: it starts with {found:#010x}, \
-         but {expected:#010x} is right"
-    )]
-    Magic {
-        /// The file.
-        path: PathBuf,
-        /// `images` or `labels`.
-        content: &'static str,
-        /// The number that would be right.
-        expected: u32,
-        /// The number found.
-        found: u32,
-    },
-    /// The file ends before its header says.
-    #[error("{path:?} is truncated: {found} of {expected} bytes are there; fetch the file again")]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// The bytes that the part being read should have.
-        expected: u64,
-        /// The bytes there are.
-        found: u64,
-    },
-    /// The file goes on after its last value.
-    #[error("{path:?} is too long: its header says {expected} bytes of data, but more follow")]
-    Trailing {
-        /// The file.
-        path: PathBuf,
-        /// The bytes of data that would be right.
-        expected: u64,
-    },
-    /// The file holds more than is read.
-    #[error("{path:?} holds too much: at most {MAX_BYTES} bytes of data are read")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There are no images, or they have no pixels.
-    #[error("the image file holds no pixels; at least one image is needed")]
-    NoImages,
-    /// Images and labels do not belong together.
-    #[error("there are {images} images but {labels} labels; each image needs one label")]
-    CountMismatch {
-        /// The number of images.
-        images: usize,
-        /// The number of labels.
-        labels: usize,
-    },
-    /// No image was asked for.
-    #[error("0 images were asked for; ask for 1 to {available}")]
-    NoneWanted {
-        /// The number of images there are.
-        available: usize,
-    },
-    /// More images were asked for than there are.
-    #[error(
-        "{count} image(s) from number {first} were asked for, but there are {available}, \
-         numbered 0 to {}", available.saturating_sub(1)
-    )]
-    PastEnd {
-        /// The first image asked for.
-        first: usize,
-        /// How many were asked for.
-        count: usize,
-        /// The number of images there are.
-        available: usize,
-    },
-    /// The images are larger than the model's input.
-    #[error("the images have {rows}x{columns} pixels; the model reads at most {size}x{size}")]
-    Padding {
-        /// Rows of each image.
-        rows: usize,
-        /// Columns of each image.
-        columns: usize,
-        /// The side of the model's input.
-        size: usize,
-    },
 }
 
 #[cfg(test)]

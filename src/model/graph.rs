@@ -138,6 +138,7 @@ impl Node {
 pub struct Graph {
     nodes: Vec<Node>,
     output: NodeId,
+    notes: Vec<String>,
 }
 
 impl Graph {
@@ -153,7 +154,7 @@ impl Graph {
             inputs: Vec::new(),
             shape: input.check()?,
         };
-        Ok(Self { nodes: vec![node], output: NodeId(0) })
+        Ok(Self { nodes: vec![node], output: NodeId(0), notes: Vec::new() })
     }
 
     /// Adds a layer that reads `inputs` and makes it the output.
@@ -168,14 +169,9 @@ impl Graph {
         operator: Operator,
         inputs: Vec<NodeId>,
     ) -> Result<NodeId, GraphError> {
-        let &[input] = inputs.as_slice() else {
-            return Err(GraphError::InputCount {
-                operator: operator.name(),
-                expected: 1,
-                found: inputs.len(),
-            });
-        };
-        let shape = operator.output_shape(self.node(input)?.shape)?.check()?;
+        let shapes = inputs.iter().map(|&input| self.node(input).map(Node::shape));
+        let shapes: Vec<Shape> = shapes.collect::<Result<_, _>>()?;
+        let shape = operator.output_shape(&shapes)?.check()?;
         if !operator.is_finite() {
             return Err(GraphError::NotFinite { operator: operator.name() });
         }
@@ -244,6 +240,16 @@ impl Graph {
         consumers
     }
 
+    /// What differs from the model file this graph was read from, such as a final softmax that was
+    /// left out: one line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(super) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
     /// The number of trained values in the graph (see [`Operator::parameter_count`]).
     pub fn parameter_count(&self) -> usize {
         let count = |node: &Node| node.operator.parameter_count();
@@ -279,6 +285,38 @@ pub enum GraphError {
         expected: usize,
         /// How many were given.
         found: usize,
+    },
+    /// A sum got fewer than two values.
+    #[error("Sum reads two or more values, but {found} were given")]
+    SumInputs {
+        /// How many were given.
+        found: usize,
+    },
+    /// A sum got values of different shapes.
+    #[error("Sum reads values of one shape, but got {first} and {other}")]
+    SumShapes {
+        /// The shape of the first value.
+        first: Shape,
+        /// The first shape that differs from it.
+        other: Shape,
+    },
+    /// The output channels of a convolution cannot be split evenly.
+    #[error("{outputs} output channels cannot be split evenly into {groups} groups")]
+    Groups {
+        /// The number of groups.
+        groups: usize,
+        /// The number of output channels.
+        outputs: usize,
+    },
+    /// A window of a pooling would hold nothing but padding.
+    #[error("{operator} has pads {pads:?}, which must be less than its kernel {kernel:?}")]
+    PoolPads {
+        /// The layer's operator.
+        operator: &'static str,
+        /// Rows and columns added: top, left, bottom, right.
+        pads: [usize; 4],
+        /// Rows and columns of the window.
+        kernel: [usize; 2],
     },
     /// A layer got an image where it needs a vector, or the other way round.
     #[error("{operator} needs {expected} as input, but the value it reads has shape {found}")]
@@ -347,8 +385,9 @@ pub enum GraphError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Activation;
     use super::super::operator::{
-        BatchNormalization, Convolution, Dense, MaxPool, MeanPool, Polynomial,
+        BatchNormalization, Convolution, Dense, MaxPool, MeanPool, ParametricRelu, Polynomial,
     };
     use super::*;
     use ndarray::{Array1, Array2, Array4};
@@ -373,7 +412,7 @@ mod tests {
     }
 
     fn halving() -> Operator {
-        Operator::MaxPool(MaxPool { kernel: [2, 2], strides: [2, 2] })
+        Operator::MaxPool(MaxPool::new([2, 2], [2, 2]))
     }
 
     /// The network of the first anchor: two convolutions, three dense layers.
@@ -452,6 +491,63 @@ mod tests {
     }
 
     #[test]
+    fn sums_read_values_of_one_shape() {
+        let mut graph = Graph::new("x", Shape::image(2, 3, 4)).unwrap();
+        let input = graph.input();
+        let pads = graph.push("pad", Operator::Pad([0, 1, 0, 1]), vec![input]).unwrap();
+        assert_eq!(graph.output_shape(), Shape::image(2, 3, 6));
+        let relu = graph.push("relu", Operator::RELU, vec![input]).unwrap();
+        let mut sum = |inputs: &[NodeId]| graph.push("sum", Operator::Sum, inputs.to_vec());
+        assert!(sum(&[input, relu, input]).is_ok());
+        assert_eq!(sum(&[]), Err(GraphError::SumInputs { found: 0 }));
+        assert_eq!(sum(&[relu]), Err(GraphError::SumInputs { found: 1 }));
+        let (first, other) = (Shape::image(2, 3, 4), Shape::image(2, 3, 6));
+        assert_eq!(sum(&[input, relu, pads]), Err(GraphError::SumShapes { first, other }));
+        let two = graph.push("relu", Operator::RELU, vec![input, relu]);
+        let expected = GraphError::InputCount { operator: "Relu", expected: 1, found: 2 };
+        assert_eq!(two, Err(expected));
+        let id = graph.output();
+        assert_eq!(graph.node(id).unwrap().inputs(), [input, relu, input]);
+    }
+
+    #[test]
+    fn groups_and_pads_of_windows_must_fit() {
+        let grouped = |outputs, inputs, groups| {
+            let kernel =
+                Convolution::new(Array4::zeros((outputs, inputs, 1, 1)), Array1::zeros(outputs));
+            push_one(Shape::image(4, 3, 3), Operator::Convolution(Convolution { groups, ..kernel }))
+        };
+        assert!(grouped(6, 2, 2).is_ok() && grouped(4, 1, 4).is_ok());
+        for (outputs, groups) in [(6, 4), (6, 0), (1, usize::MAX)] {
+            assert_eq!(grouped(outputs, 1, groups), Err(GraphError::Groups { groups, outputs }));
+        }
+        let message = grouped(6, 4, 2).unwrap_err().to_string();
+        assert!(message.contains("made for 8 input channels, but 4 were found"), "{message}");
+        let pool = |pads| {
+            let pool = MaxPool { pads, ..MaxPool::new([2, 3], [1, 1]) };
+            let mean = MeanPool { pads, ..MeanPool::new([2, 3], [1, 1]) };
+            let shape = Shape::image(1, 4, 4);
+            assert_eq!(
+                push_one(shape, Operator::MaxPool(pool)).is_ok(),
+                push_one(shape, Operator::MeanPool(mean)).is_ok(),
+            );
+            push_one(shape, Operator::MaxPool(pool))
+        };
+        assert!(pool([1, 2, 1, 2]).is_ok());
+        for pads in [[2, 0, 0, 0], [0, 3, 0, 0], [0, 0, 2, 0], [0, 0, 0, 3]] {
+            let expected = GraphError::PoolPads { operator: "MaxPool", pads, kernel: [2, 3] };
+            assert_eq!(pool(pads), Err(expected));
+        }
+        let slopes = ParametricRelu { slopes: Array1::zeros(3) };
+        let message = push_one(Shape::Vector(2), Operator::ParametricRelu(slopes)).unwrap_err();
+        assert_eq!(message.to_string(), "ParametricRelu is made for 2 slopes, but 3 were found");
+        assert!(push_one(Shape::Vector(2), Operator::Pad([0; 4])).is_err());
+        let steep = Operator::Activation(Activation::LeakyRelu { slope: f64::NAN });
+        let expected = GraphError::NotFinite { operator: "LeakyRelu" };
+        assert_eq!(push_one(Shape::Vector(2), steep), Err(expected));
+    }
+
+    #[test]
     fn zero_steps_and_huge_pads_are_refused() {
         let base = Convolution::new(Array4::zeros((1, 1, 3, 3)), Array1::zeros(1));
         let wrong = [
@@ -501,10 +597,10 @@ mod tests {
             [([2, 2], [2, 2]), ([3, 1], [1, 2]), ([7, 2], [1, 1]), ([2, 2], [0, 1])]
         {
             let image = Shape::image(3, 6, 5);
-            let mean = pushed(image, Operator::MeanPool(MeanPool { kernel, strides }));
-            assert_eq!(mean, pushed(image, Operator::MaxPool(MaxPool { kernel, strides })));
+            let mean = pushed(image, Operator::MeanPool(MeanPool::new(kernel, strides)));
+            assert_eq!(mean, pushed(image, Operator::MaxPool(MaxPool::new(kernel, strides))));
         }
-        let pool = MeanPool { kernel: [1, 1], strides: [1, 1] };
+        let pool = MeanPool::new([1, 1], [1, 1]);
         let error = pushed(Shape::Vector(4), Operator::MeanPool(pool)).unwrap_err();
         assert!(matches!(error, GraphError::ShapeKind { operator: "MeanPool", .. }), "{error}");
     }

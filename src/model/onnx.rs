@@ -1,57 +1,102 @@
-//! Trained networks from ONNX files (<https://onnx.ai/onnx/operators/>).
+//! Trained networks from ONNX files (<https://onnx.ai/onnx/operators/>), as PyTorch and Keras (with
+//! tf2onnx) write them.
 //!
 //! `tract-onnx` decodes the protobuf; the nodes are then walked in order and
 //! each becomes a checked node of a [`Graph`]. Weights are FLOAT or DOUBLE
-//! initializers or `Constant` nodes. Sums, products and powers of one value become
-//! one [`Polynomial`](super::operator::Polynomial). What cannot be run is refused by name,
-//! never skipped: an ignored attribute would silently be another model.
+//! initializers or `Constant` nodes. Arithmetic of one value and of numbers becomes
+//! one [`Polynomial`](super::operator::Polynomial) or affine map, arithmetic with a number for each
+//! channel an affine map, and a sum of values of several nodes an [`Operator::Sum`]. What cannot be
+//! run is refused by name, never skipped: an ignored attribute would silently be another model. Only
+//! a final softmax is left out, with a note (see [`Graph::notes`]).
+//!
+//! A graph's images are always channels x rows x columns: a model that reads rows x columns x
+//! channels and transposes them becomes one that reads channels x rows x columns, and a flatten of
+//! values with their channels last moves the columns of the dense layer behind it.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use tract_onnx::Onnx;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Length;
 use tract_onnx::pb::type_proto::Value as ValueType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use tract_onnx::prelude::Framework;
 
 use super::graph::{Graph, GraphError, NodeId, Shape};
-use super::operator::{BatchNormalization, Convolution, Dense, MaxPool, MeanPool, Operator};
+use super::operator::Operator;
 
+mod arithmetic;
+mod constants;
+mod dense;
+mod elementwise;
 mod error;
 mod layer;
-mod polynomial;
+mod shape;
 mod tensor;
+mod value;
+mod window;
 
 pub use error::OnnxError;
 
+use arithmetic::Term;
+use constants::FOLDED;
 use error::label;
 use layer::Layer;
-use polynomial::Term;
 use tensor::Tensor;
+use value::Value;
 
 /// The largest model file that is read: 256 MiB.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// The ONNX operators that can be imported.
-pub const SUPPORTED_OPERATORS: [&str; 15] = [
+/// The ONNX operators that can be imported. `Shape`, `ConstantOfShape`, `Concat`, `Gather` and `Slice`
+/// are for the arithmetic of shapes; `Softmax` and `LogSoftmax` must be the end of the model.
+pub const SUPPORTED_OPERATORS: [&str; 42] = [
     "Add",
     "AveragePool",
     "BatchNormalization",
+    "Cast",
+    "Clip",
+    "Concat",
     "Constant",
+    "ConstantOfShape",
     "Conv",
+    "Div",
     "Dropout",
+    "Elu",
     "Flatten",
+    "Gather",
     "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "HardSigmoid",
     "Identity",
+    "LeakyRelu",
+    "LogSoftmax",
+    "MatMul",
     "MaxPool",
     "Mul",
+    "PRelu",
+    "Pad",
     "Pow",
+    "ReduceMean",
     "Relu",
     "Reshape",
+    "Selu",
+    "Shape",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Squeeze",
     "Sub",
+    "Sum",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
 ];
 
 /// Reads a trained network from an ONNX file.
@@ -119,12 +164,15 @@ fn decode(mut bytes: &[u8]) -> Result<ModelProto, OnnxError> {
 /// The walk over an ONNX graph.
 struct Importer<'a> {
     proto: &'a GraphProto,
-    constants: HashMap<&'a str, &'a TensorProto>,
-    /// The node that computes each named value.
-    values: HashMap<&'a str, NodeId>,
+    constants: HashMap<&'a str, Cow<'a, TensorProto>>,
+    values: HashMap<&'a str, Value>,
     /// Named values that are a polynomial in a node's value, with no node of their own yet, and
     /// the name for that node. A value moves from here to `values` once a layer reads it.
     terms: HashMap<&'a str, (Term, String)>,
+    /// The nodes that read each value.
+    readers: HashMap<&'a str, Vec<&'a NodeProto>>,
+    /// Values that an earlier node's layer computes too.
+    absorbed: HashSet<&'a str>,
     graph: Graph,
 }
 
@@ -132,17 +180,30 @@ impl<'a> Importer<'a> {
     fn new(proto: &'a GraphProto) -> Result<Self, OnnxError> {
         let mut constants = HashMap::new();
         for tensor in &proto.initializer {
-            insert(&mut constants, &tensor.name, tensor)?;
+            if constants.insert(tensor.name.as_str(), Cow::Borrowed(tensor)).is_some() {
+                return Err(OnnxError::DuplicateValue { value: label(&tensor.name) });
+            }
         }
         // Files of IR version 3 and before list their weights as inputs too.
         let is_input = |info: &&ValueInfoProto| !constants.contains_key(info.name.as_str());
         let inputs: Vec<_> = proto.input.iter().filter(is_input).collect();
         let input = only(&inputs, "input")?;
+        let readers = readers(proto);
+        let mut shape = input_shape(input)?;
+        let last = are_channels_last(&readers, &input.name);
+        if let (Shape::Image { channels, height, width }, true) = (shape, last) {
+            shape = Shape::image(width, channels, height);
+        }
         let name = label(&input.name);
-        let graph = Graph::new(name.clone(), input_shape(input)?);
+        let graph = Graph::new(name.clone(), shape);
         let graph = graph.map_err(|source| OnnxError::Graph { node: name, source })?;
-        let values = HashMap::from([(input.name.as_str(), graph.input())]);
-        Ok(Self { proto, constants, values, terms: HashMap::new(), graph })
+        let value = match last {
+            true => Value::channels_last(graph.input()),
+            false => Value::new(graph.input(), shape),
+        };
+        let values = HashMap::from([(input.name.as_str(), value)]);
+        let (terms, absorbed) = (HashMap::new(), HashSet::new());
+        Ok(Self { proto, constants, values, terms, readers, absorbed, graph })
     }
 
     fn run(mut self) -> Result<Graph, OnnxError> {
@@ -151,227 +212,222 @@ impl<'a> Importer<'a> {
         }
         let outputs: Vec<_> = self.proto.output.iter().collect();
         let name = only(&outputs, "output")?.name.as_str();
-        let output = self.node_of("output", name)?;
-        let set = self.graph.set_output(output);
+        let value = self.value_of("output", name)?;
+        let set = self.graph.set_output(value.node);
         set.map_err(|source| OnnxError::Graph { node: label(name), source })?;
+        if !value.in_order(self.graph.output_shape()) {
+            self.graph.note("the output is given channel by channel, row by row".to_owned());
+        }
         Ok(self.graph)
     }
 
     fn import(&mut self, node: &'a NodeProto) -> Result<(), OnnxError> {
         let layer = Layer::new(node);
-        let arithmetic = matches!(layer.operator(), "Add" | "Sub" | "Mul" | "Pow");
-        if layer.is_standard() && arithmetic {
-            return self.arithmetic(&layer);
+        if node.output.first().is_some_and(|name| self.absorbed.remove(name.as_str())) {
+            return Ok(());
         }
-        if let Some(name) = layer.input(0).filter(|name| self.terms.contains_key(name)) {
-            self.node_of(layer.name(), name)?;
+        let of_constants = layer.input(0).is_some_and(|name| self.constants.contains_key(name));
+        match (layer.is_standard(), layer.operator()) {
+            (true, "Constant") => self.constant_node(&layer),
+            (true, "Identity" | "Dropout") if of_constants => self.constant_alias(&layer),
+            (true, "Shape" | "ConstantOfShape" | "Concat" | "Gather" | "Slice") => {
+                self.fold(&layer)
+            }
+            (true, operator) if of_constants && FOLDED.contains(&operator) => self.fold(&layer),
+            (true, "Add" | "Sum" | "Sub" | "Mul" | "Div" | "Pow") => self.arithmetic(&layer),
+            _ => {
+                let value = self.layer(&layer)?;
+                self.name_value(layer.output()?, value)
+            }
         }
-        let operator = match (layer.is_standard(), layer.operator()) {
-            (true, "Constant") => return self.constant_node(&layer),
-            (true, "Identity" | "Dropout") => return self.pass_through(&layer),
-            (true, "Conv") => self.convolution(&layer)?,
-            (true, "BatchNormalization") => self.batch_normalization(&layer)?,
-            (true, "Relu") => relu(&layer)?,
-            (true, "MaxPool") => max_pool(&layer)?,
-            (true, "AveragePool") => mean_pool(&layer)?,
-            (true, "Flatten") => self.flatten(&layer)?,
-            (true, "Reshape") => self.reshape(&layer)?,
-            (true, "Gemm") => self.dense(&layer)?,
-            _ => return Err(unsupported_operator(&layer)),
-        };
-        let input = self.value(&layer)?;
-        let pushed = self.graph.push(layer.name(), operator, vec![input]);
-        let id = pushed.map_err(|source| self.misfit(&layer, source))?;
-        self.name_value(layer.output()?, id)
+    }
+
+    /// The value of a layer that is not arithmetic.
+    fn layer(&mut self, layer: &Layer<'a>) -> Result<Value, OnnxError> {
+        if !layer.is_standard() {
+            return Err(unsupported_operator(layer));
+        }
+        match layer.operator() {
+            "Identity" | "Dropout" => self.pass_through(layer),
+            "Cast" => self.cast(layer),
+            "Conv" => self.convolution(layer),
+            "BatchNormalization" => self.batch_normalization(layer),
+            "Relu" | "LeakyRelu" | "Elu" | "Selu" | "Softplus" | "Sigmoid" | "HardSigmoid"
+            | "Tanh" | "Clip" => self.activation(layer),
+            "PRelu" => self.parametric_relu(layer),
+            "MaxPool" => self.max_pool(layer),
+            "AveragePool" => self.mean_pool(layer),
+            "GlobalAveragePool" | "GlobalMaxPool" => self.global_pool(layer),
+            "ReduceMean" => self.reduce_mean(layer),
+            "Pad" => self.pad(layer),
+            "Flatten" => self.flatten(layer),
+            "Reshape" => self.reshape(layer),
+            "Transpose" => self.transpose(layer),
+            "Squeeze" => self.squeeze(layer),
+            "Unsqueeze" => self.unsqueeze(layer),
+            "Gemm" => self.gemm(layer),
+            "MatMul" => self.matrix_product(layer),
+            "Softmax" | "LogSoftmax" => self.softmax(layer),
+            _ => Err(unsupported_operator(layer)),
+        }
+    }
+
+    fn push(
+        &mut self,
+        layer: &Layer,
+        operator: Operator,
+        inputs: Vec<NodeId>,
+    ) -> Result<NodeId, OnnxError> {
+        self.push_named(layer, layer.name().to_owned(), operator, inputs)
+    }
+
+    fn push_named(
+        &mut self,
+        layer: &Layer,
+        name: String,
+        operator: Operator,
+        inputs: Vec<NodeId>,
+    ) -> Result<NodeId, OnnxError> {
+        let pushed = self.graph.push(name, operator, inputs);
+        pushed.map_err(|source| self.misfit(layer, source))
     }
 
     fn misfit(&self, layer: &Layer, source: GraphError) -> OnnxError {
         OnnxError::Graph { node: layer.name().to_owned(), source }
     }
 
-    fn name_value(&mut self, name: &'a str, id: NodeId) -> Result<(), OnnxError> {
-        if self.constants.contains_key(name) || self.terms.contains_key(name) {
-            return Err(OnnxError::DuplicateValue { value: label(name) });
-        }
-        insert(&mut self.values, name, id)
+    fn check_new(&self, name: &str) -> Result<(), OnnxError> {
+        let taken = self.constants.contains_key(name)
+            || self.terms.contains_key(name)
+            || self.values.contains_key(name);
+        if taken { Err(OnnxError::DuplicateValue { value: label(name) }) } else { Ok(()) }
     }
 
-    /// The node whose value is the layer's first input.
-    fn value(&self, layer: &Layer) -> Result<NodeId, OnnxError> {
-        let name = layer.needed_input(0)?;
-        let id = self.values.get(name).copied();
-        id.ok_or_else(|| OnnxError::UnknownValue {
-            node: layer.name().to_owned(),
-            value: label(name),
-        })
+    fn name_value(&mut self, name: &'a str, value: Value) -> Result<(), OnnxError> {
+        self.check_new(name)?;
+        self.values.insert(name, value);
+        Ok(())
     }
 
-    fn shape(&self, layer: &Layer) -> Result<Shape, OnnxError> {
-        let node = self.graph.node(self.value(layer)?);
-        node.map(|node| node.shape()).map_err(|source| self.misfit(layer, source))
+    fn name_constant(
+        &mut self,
+        name: &'a str,
+        tensor: Cow<'a, TensorProto>,
+    ) -> Result<(), OnnxError> {
+        self.check_new(name)?;
+        self.constants.insert(name, tensor);
+        Ok(())
     }
 
-    fn constant(&self, layer: &Layer, index: usize) -> Result<&'a TensorProto, OnnxError> {
+    /// A computed input of a layer.
+    fn value(&mut self, layer: &Layer<'a>, index: usize) -> Result<Value, OnnxError> {
         let name = layer.needed_input(index)?;
-        let tensor = self.constants.get(name).copied();
+        self.value_of(layer.name(), name)
+    }
+
+    fn constant(&self, layer: &Layer<'a>, index: usize) -> Result<Cow<'a, TensorProto>, OnnxError> {
+        let name = layer.needed_input(index)?;
+        let tensor = self.constants.get(name).cloned();
         tensor.ok_or_else(|| OnnxError::NotConstant {
             node: layer.name().to_owned(),
             value: label(name),
         })
     }
 
+    /// A constant of real numbers.
+    fn real(&self, layer: &Layer<'a>, index: usize) -> Result<Tensor<f64>, OnnxError> {
+        self.constant(layer, index).and_then(|tensor| Tensor::real(&tensor))
+    }
+
+    /// A constant of integers.
+    fn integers(&self, layer: &Layer<'a>, index: usize) -> Result<Tensor<i64>, OnnxError> {
+        self.constant(layer, index).and_then(|tensor| Tensor::integer(&tensor))
+    }
+
     fn constant_node(&mut self, layer: &Layer<'a>) -> Result<(), OnnxError> {
-        layer.check(0..=0, &["value"])?;
+        let known = ["value", "value_float", "value_floats", "value_int", "value_ints"];
+        layer.check(0..=0, &known)?;
         let name = layer.output()?;
-        let absent = || layer.unsupported("value", "(left out)", "a tensor");
-        let tensor = layer.tensor("value")?.ok_or_else(absent)?;
-        if self.values.contains_key(name) || self.terms.contains_key(name) {
-            return Err(OnnxError::DuplicateValue { value: label(name) });
-        }
-        insert(&mut self.constants, name, tensor)
+        let tensor = if let Some(tensor) = layer.tensor("value")? {
+            Cow::Borrowed(tensor)
+        } else if let Some(values) = layer.reals("value_floats")? {
+            Cow::Owned(tensor::floats(name, &[values.len()], values.to_vec()))
+        } else if let Some(values) = layer.integers("value_ints")? {
+            Cow::Owned(tensor::integers(name, &[values.len()], values.to_vec()))
+        } else if layer.has("value_float") {
+            let value = layer.real("value_float", 0.0)? as f32;
+            Cow::Owned(tensor::floats(name, &[], vec![value]))
+        } else if layer.has("value_int") {
+            Cow::Owned(tensor::integers(name, &[], vec![layer.integer("value_int", 0)?]))
+        } else {
+            return Err(layer.unsupported("value", "(left out)", "a tensor"));
+        };
+        self.name_constant(name, tensor)
+    }
+
+    /// Another name for a constant.
+    fn constant_alias(&mut self, layer: &Layer<'a>) -> Result<(), OnnxError> {
+        layer.check(1..=2, &["ratio", "seed"])?;
+        let tensor = self.constant(layer, 0)?;
+        self.name_constant(layer.output()?, tensor)
     }
 
     /// `Identity`, and `Dropout`, which does nothing once training has ended.
-    fn pass_through(&mut self, layer: &Layer<'a>) -> Result<(), OnnxError> {
+    fn pass_through(&mut self, layer: &Layer<'a>) -> Result<Value, OnnxError> {
         // The third input of Dropout would switch training mode on.
         layer.check(1..=2, &["ratio", "seed"])?;
-        let id = self.value(layer)?;
-        self.name_value(layer.output()?, id)
+        self.value(layer, 0)
     }
 
-    fn convolution(&self, layer: &Layer) -> Result<Operator, OnnxError> {
-        let known = ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"];
-        layer.check(2..=3, &known)?;
-        layer.require("group", 1, 1)?;
-        layer.require_explicit_pads()?;
-        let weights = Tensor::real(self.constant(layer, 1)?)?.kernel()?;
-        let (outputs, _, rows, columns) = weights.dim();
-        if let Some(found) = layer.sizes("kernel_shape")?.filter(|k| *k != [rows, columns]) {
-            let supported = format!("[{rows}, {columns}], the size of the weights");
-            return Err(layer.unsupported("kernel_shape", &format!("{found:?}"), &supported));
+    /// A change of type to FLOAT or DOUBLE: values have no type here.
+    fn cast(&mut self, layer: &Layer<'a>) -> Result<Value, OnnxError> {
+        layer.check(1..=1, &["to"])?;
+        let to = layer.integer("to", 0)?;
+        if [DataType::Float, DataType::Double].iter().any(|&kind| to == kind as i64) {
+            return self.value(layer, 0);
         }
-        let bias = match layer.input(2) {
-            Some(_) => Tensor::real(self.constant(layer, 2)?)?.vector()?,
-            None => ndarray::Array1::zeros(outputs),
-        };
-        Ok(Operator::Convolution(Convolution {
-            weights,
-            bias,
-            strides: layer.sizes("strides")?.unwrap_or([1, 1]),
-            pads: layer.sizes("pads")?.unwrap_or([0; 4]),
-            dilations: layer.sizes("dilations")?.unwrap_or([1, 1]),
-        }))
+        Err(layer.unsupported("to", &to.to_string(), "1 or 11, FLOAT or DOUBLE"))
     }
 
-    fn batch_normalization(&self, layer: &Layer) -> Result<Operator, OnnxError> {
-        layer.check(5..=5, &["epsilon", "momentum", "training_mode", "spatial"])?;
-        layer.require("training_mode", 0, 0)?;
-        layer.require("spatial", 1, 1)?;
-        let epsilon = layer.real("epsilon", f64::from(1e-5_f32))?;
-        let vector = |index| Tensor::real(self.constant(layer, index)?)?.vector();
-        let (gamma, beta, mean, variance) = (vector(1)?, vector(2)?, vector(3)?, vector(4)?);
-        let lengths = [beta.len(), mean.len(), variance.len()];
-        if let Some(&found) = lengths.iter().find(|&&length| length != gamma.len()) {
-            return Err(self.misfit(
-                layer,
-                GraphError::Mismatch {
-                    operator: "BatchNormalization",
-                    what: "channels",
-                    expected: gamma.len(),
-                    found,
-                },
-            ));
+    fn is_output(&self, name: &str) -> bool {
+        self.proto.output.iter().any(|output| output.name == name)
+    }
+
+    /// Whether a value is the output and nothing else.
+    fn is_result(&self, name: &str) -> bool {
+        self.is_output(name) && !self.readers.contains_key(name)
+    }
+}
+
+fn readers(proto: &GraphProto) -> HashMap<&str, Vec<&NodeProto>> {
+    let mut readers: HashMap<&str, Vec<&NodeProto>> = HashMap::new();
+    for node in &proto.node {
+        for name in &node.input {
+            readers.entry(name).or_default().push(node);
         }
-        let scale = gamma / variance.mapv(|variance| (variance + epsilon).sqrt());
-        let shift = beta - mean * &scale;
-        Ok(Operator::BatchNormalization(BatchNormalization { scale, shift }))
     }
+    readers
+}
 
-    fn flatten(&self, layer: &Layer) -> Result<Operator, OnnxError> {
-        layer.check(1..=1, &["axis"])?;
-        // Counted from the end, the batch axis included.
-        let negative = -i64::try_from(self.shape(layer)?.dimensions().len()).unwrap_or(i64::MAX);
-        let axis = layer.integer("axis", 1)?;
-        if axis == 1 || axis == negative {
-            return Ok(Operator::Flatten);
-        }
-        let supported = "1: everything but the batch becomes one vector";
-        Err(layer.unsupported("axis", &axis.to_string(), supported))
-    }
-
-    /// `Reshape` to batch x everything is a flatten.
-    fn reshape(&self, layer: &Layer) -> Result<Operator, OnnxError> {
-        layer.check(2..=2, &["allowzero"])?;
-        layer.require("allowzero", 0, 0)?;
-        let target = Tensor::integer(self.constant(layer, 1)?)?;
-        let elements = self.shape(layer)?.elements();
-        let flat = i64::try_from(elements).unwrap_or(i64::MAX);
-        match *target.values() {
-            // 0 keeps the batch, 1 is the batch, -1 stands for what is left.
-            [0 | 1, -1] => Ok(Operator::Flatten),
-            [-1..=1, length] if length == flat => Ok(Operator::Flatten),
-            ref found => {
-                let supported = format!("[1, {flat}], [0, -1] or the like, a flatten");
-                Err(layer.unsupported("shape", &format!("{found:?}"), &supported))
+/// Whether the first thing that is done to an image, but for arithmetic on each element, is to move
+/// its channels from last to first.
+fn are_channels_last(readers: &HashMap<&str, Vec<&NodeProto>>, input: &str) -> bool {
+    const ELEMENTWISE: [&str; 7] = ["Add", "Cast", "Div", "Dropout", "Identity", "Mul", "Sub"];
+    let mut name = input;
+    // Each step is along the file's list of nodes, but the names in a broken file may form a ring.
+    for _ in 0..readers.len() {
+        let Some(&[node]) = readers.get(name).map(Vec::as_slice) else { return false };
+        let Some(output) = node.output.first() else { return false };
+        match node.op_type.as_str() {
+            "Transpose" => {
+                let perm = Layer::new(node).integers("perm").ok().flatten();
+                return perm == Some(&[0, 3, 1, 2]);
             }
+            operator if ELEMENTWISE.contains(&operator) => name = output,
+            _ => return false,
         }
     }
-
-    fn dense(&self, layer: &Layer) -> Result<Operator, OnnxError> {
-        layer.check(2..=3, &["alpha", "beta", "transA", "transB"])?;
-        layer.require("transA", 0, 0)?;
-        let (alpha, beta) = (layer.real("alpha", 1.0)?, layer.real("beta", 1.0)?);
-        let weights = Tensor::real(self.constant(layer, 1)?)?.matrix()?;
-        let weights = match layer.integer("transB", 0)? {
-            0 => weights.reversed_axes().as_standard_layout().into_owned(),
-            1 => weights,
-            other => return Err(layer.unsupported("transB", &other.to_string(), "0 or 1")),
-        };
-        let outputs = weights.nrows();
-        let bias = match layer.input(2) {
-            Some(_) => Tensor::real(self.constant(layer, 2)?)?.vector()?,
-            None => ndarray::Array1::zeros(outputs),
-        };
-        // A single value stands for all outputs.
-        let bias = match bias.as_slice() {
-            Some(&[value]) => ndarray::Array1::from_elem(outputs, value),
-            _ => bias,
-        };
-        Ok(Operator::Dense(Dense { weights: weights * alpha, bias: bias * beta }))
-    }
-}
-
-fn relu(layer: &Layer) -> Result<Operator, OnnxError> {
-    layer.check(1..=1, &[])?;
-    Ok(Operator::RELU)
-}
-
-fn max_pool(layer: &Layer) -> Result<Operator, OnnxError> {
-    let [kernel, strides] = pooling(layer, "storage_order")?;
-    Ok(Operator::MaxPool(MaxPool { kernel, strides }))
-}
-
-/// Without padding, `count_include_pad` changes nothing.
-fn mean_pool(layer: &Layer) -> Result<Operator, OnnxError> {
-    let [kernel, strides] = pooling(layer, "count_include_pad")?;
-    Ok(Operator::MeanPool(MeanPool { kernel, strides }))
-}
-
-/// Window size and step of a pooling, which may have one attribute of its own.
-fn pooling(layer: &Layer, own: &str) -> Result<[[usize; 2]; 2], OnnxError> {
-    let known = ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides", own];
-    layer.check(1..=1, &known)?;
-    layer.require("ceil_mode", 0, 0)?;
-    layer.require_explicit_pads()?;
-    if let Some(pads) = layer.sizes::<4>("pads")?.filter(|pads| *pads != [0; 4]) {
-        return Err(layer.unsupported("pads", &format!("{pads:?}"), "[0, 0, 0, 0]"));
-    }
-    if let Some(found) = layer.sizes::<2>("dilations")?.filter(|d| *d != [1, 1]) {
-        return Err(layer.unsupported("dilations", &format!("{found:?}"), "[1, 1]"));
-    }
-    let absent = || layer.unsupported("kernel_shape", "(left out)", "two positive integers");
-    let kernel = layer.sizes("kernel_shape")?.ok_or_else(absent)?;
-    Ok([kernel, layer.sizes("strides")?.unwrap_or([1, 1])])
+    false
 }
 
 fn unsupported_operator(layer: &Layer) -> OnnxError {
@@ -379,17 +435,6 @@ fn unsupported_operator(layer: &Layer) -> OnnxError {
         operator: layer.full_operator(),
         node: layer.name().to_owned(),
         supported: SUPPORTED_OPERATORS.join(", "),
-    }
-}
-
-fn insert<'a, T>(
-    names: &mut HashMap<&'a str, T>,
-    name: &'a str,
-    value: T,
-) -> Result<(), OnnxError> {
-    match names.insert(name, value) {
-        None => Ok(()),
-        Some(_) => Err(OnnxError::DuplicateValue { value: label(name) }),
     }
 }
 
@@ -418,7 +463,8 @@ fn input_shape(info: &ValueInfoProto) -> Result<Shape, OnnxError> {
     let Some((batch, rest)) = lengths.split_first() else {
         return Err(input_rank(info, &lengths));
     };
-    let batch_fits = matches!(batch, None | Some(Length::DimParam(_) | Length::DimValue(1)));
+    // 0 and -1 are written for a batch of any size.
+    let batch_fits = matches!(batch, None | Some(Length::DimParam(_) | Length::DimValue(-1..=1)));
     let rest: Option<Vec<usize>> = rest.iter().map(fixed).collect();
     match rest.as_deref() {
         Some(&[channels, height, width]) if batch_fits => Ok(Shape::image(channels, height, width)),

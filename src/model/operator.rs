@@ -8,7 +8,7 @@ use super::graph::{GraphError, Shape};
 /// A two-dimensional convolution (cross-correlation, as in ONNX `Conv`) with bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Convolution {
-    /// Kernel, `[output channel, input channel, row, column]`.
+    /// Kernel, `[output channel, input channel / groups, row, column]`.
     pub weights: Array4<f64>,
     /// One value per output channel.
     pub bias: Array1<f64>,
@@ -18,28 +18,33 @@ pub struct Convolution {
     pub pads: [usize; 4],
     /// Distance between kernel taps, `[rows, columns]`.
     pub dilations: [usize; 2],
+    /// Input and output channels are split evenly into this many groups, in order, and each group of
+    /// outputs reads its group of inputs only.
+    pub groups: usize,
 }
 
 impl Convolution {
-    /// A convolution with stride 1, no padding, no dilation.
+    /// A convolution with stride 1, no padding, no dilation, one group.
     pub fn new(weights: Array4<f64>, bias: Array1<f64>) -> Self {
-        Self { weights, bias, strides: [1, 1], pads: [0; 4], dilations: [1, 1] }
+        Self { weights, bias, strides: [1, 1], pads: [0; 4], dilations: [1, 1], groups: 1 }
     }
 
     fn output_shape(&self, input: Shape) -> Result<Shape, GraphError> {
         let (channels, height, width) = image_of(input, "Convolution")?;
         let (outputs, inputs, rows, columns) = self.weights.dim();
+        if outputs.checked_rem(self.groups) != Some(0) {
+            return Err(GraphError::Groups { groups: self.groups, outputs });
+        }
+        let inputs = inputs.saturating_mul(self.groups);
         if inputs != channels {
             return Err(mismatch("Convolution", "input channels", inputs, channels));
         }
         if self.bias.len() != outputs {
             return Err(mismatch("Convolution", "bias values", outputs, self.bias.len()));
         }
-        let [top, left, bottom, right] = self.pads;
-        let padded_height = padded(height, top, bottom)?;
-        let padded_width = padded(width, left, right)?;
-        let height = window_count(padded_height, rows, self.strides[0], self.dilations[0])?;
-        let width = window_count(padded_width, columns, self.strides[1], self.dilations[1])?;
+        let (height, width) = padded((channels, height, width), self.pads)?;
+        let height = window_count(height, rows, self.strides[0], self.dilations[0])?;
+        let width = window_count(width, columns, self.strides[1], self.dilations[1])?;
         Ok(Shape::image(outputs, height, width))
     }
 }
@@ -69,35 +74,96 @@ impl BatchNormalization {
     }
 }
 
-/// The largest value of each window, per channel, without padding.
+/// `x` above zero, `slopes[c]·x` below, with a trained slope for each channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParametricRelu {
+    /// The slope below zero, one per channel.
+    pub slopes: Array1<f64>,
+}
+
+impl ParametricRelu {
+    fn output_shape(&self, input: Shape) -> Result<Shape, GraphError> {
+        let (expected, found) = (input.channels(), self.slopes.len());
+        if expected == found {
+            Ok(input)
+        } else {
+            Err(mismatch("ParametricRelu", "slopes", expected, found))
+        }
+    }
+}
+
+/// The largest value of each window, per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool {
     /// Window size, `[rows, columns]`.
     pub kernel: [usize; 2],
     /// Step between windows, `[rows, columns]`.
     pub strides: [usize; 2],
+    /// Rows and columns of minus infinity around each map, `[top, left, bottom, right]`: less than
+    /// the kernel, so that each window holds a value.
+    pub pads: [usize; 4],
 }
 
-/// The mean of each window, per channel, without padding.
+impl MaxPool {
+    /// A max-pool without padding.
+    pub fn new(kernel: [usize; 2], strides: [usize; 2]) -> Self {
+        Self { kernel, strides, pads: [0; 4] }
+    }
+}
+
+/// The mean of each window, per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeanPool {
     /// Window size, `[rows, columns]`.
     pub kernel: [usize; 2],
     /// Step between windows, `[rows, columns]`.
     pub strides: [usize; 2],
+    /// Rows and columns of zeros around each map, `[top, left, bottom, right]`: less than the
+    /// kernel, so that each window holds a value.
+    pub pads: [usize; 4],
+    /// Whether the mean counts the zeros of the padding.
+    pub include_padding: bool,
 }
 
-/// The shape that a pooling without padding makes.
+impl MeanPool {
+    /// A mean-pool without padding.
+    pub fn new(kernel: [usize; 2], strides: [usize; 2]) -> Self {
+        Self { kernel, strides, pads: [0; 4], include_padding: false }
+    }
+}
+
+/// The shape that a pooling makes.
 fn pooled_shape(
     input: Shape,
     operator: &'static str,
-    kernel: [usize; 2],
-    strides: [usize; 2],
+    (kernel, strides, pads): ([usize; 2], [usize; 2], [usize; 4]),
 ) -> Result<Shape, GraphError> {
-    let (channels, height, width) = image_of(input, operator)?;
+    let image = image_of(input, operator)?;
+    let (height, width) = padded(image, pads)?;
     let height = window_count(height, kernel[0], strides[0], 1)?;
     let width = window_count(width, kernel[1], strides[1], 1)?;
-    Ok(Shape::image(channels, height, width))
+    if (0..4).any(|side| pads[side] >= kernel[side % 2]) {
+        return Err(GraphError::PoolPads { operator, pads, kernel });
+    }
+    Ok(Shape::image(image.0, height, width))
+}
+
+/// Zeros around an image.
+fn padded_shape(input: Shape, pads: [usize; 4]) -> Result<Shape, GraphError> {
+    let image = image_of(input, "Pad")?;
+    let (height, width) = padded(image, pads)?;
+    Ok(Shape::image(image.0, height, width))
+}
+
+/// The shape of a sum: that of all its inputs.
+fn sum_shape(inputs: &[Shape]) -> Result<Shape, GraphError> {
+    let &[first, _, ..] = inputs else {
+        return Err(GraphError::SumInputs { found: inputs.len() });
+    };
+    match inputs.iter().find(|&&other| other != first) {
+        Some(&other) => Err(GraphError::SumShapes { first, other }),
+        None => Ok(first),
+    }
 }
 
 /// A polynomial of each element, `y = c[0] + c[1]·x + c[2]·x² + ...`.
@@ -172,67 +238,88 @@ pub enum Operator {
     BatchNormalization(BatchNormalization),
     /// A function of each element.
     Activation(Activation),
+    /// See [`ParametricRelu`].
+    ParametricRelu(ParametricRelu),
     /// See [`MaxPool`].
     MaxPool(MaxPool),
     /// See [`MeanPool`].
     MeanPool(MeanPool),
     /// See [`Polynomial`].
     Polynomial(Polynomial),
+    /// Rows and columns of zeros around each map of an image, `[top, left, bottom, right]`.
+    Pad([usize; 4]),
     /// C x H x W to a vector, channel by channel, row by row.
     Flatten,
     /// See [`Dense`].
     Dense(Dense),
+    /// The sum, element by element, of two or more values of one shape.
+    Sum,
 }
 
 impl Operator {
     /// max(x, 0), element by element.
     pub const RELU: Self = Self::Activation(Activation::Relu);
 
-    /// The operator's name, as used in messages.
+    /// The operator's name, as used in messages: of a function of each element, its name in ONNX.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input => "Input",
             Self::Convolution(_) => "Convolution",
             Self::BatchNormalization(_) => "BatchNormalization",
             Self::Activation(function) => function.name(),
+            Self::ParametricRelu(_) => "ParametricRelu",
             Self::MaxPool(_) => "MaxPool",
             Self::MeanPool(_) => "MeanPool",
             Self::Polynomial(_) => "Polynomial",
+            Self::Pad(_) => "Pad",
             Self::Flatten => "Flatten",
             Self::Dense(_) => "Dense",
+            Self::Sum => "Sum",
         }
     }
 
-    /// The number of trained values: weights and biases, and scale and shift
+    /// The number of trained values: weights and biases, slopes, and scale and shift
     /// of a batch normalization (its running mean and variance are not trained,
     /// nor are the coefficients of a polynomial).
     pub fn parameter_count(&self) -> usize {
         match self {
             Self::Convolution(layer) => layer.weights.len() + layer.bias.len(),
             Self::BatchNormalization(layer) => layer.scale.len() + layer.shift.len(),
+            Self::ParametricRelu(layer) => layer.slopes.len(),
             Self::Dense(layer) => layer.weights.len() + layer.bias.len(),
             Self::Input
             | Self::Activation(_)
             | Self::MaxPool(_)
             | Self::MeanPool(_)
             | Self::Polynomial(_)
-            | Self::Flatten => 0,
+            | Self::Pad(_)
+            | Self::Flatten
+            | Self::Sum => 0,
         }
     }
 
-    pub(super) fn output_shape(&self, input: Shape) -> Result<Shape, GraphError> {
+    pub(super) fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, GraphError> {
+        if matches!(self, Self::Sum) {
+            return sum_shape(inputs);
+        }
+        let &[input] = inputs else {
+            let (operator, found) = (self.name(), inputs.len());
+            return Err(GraphError::InputCount { operator, expected: 1, found });
+        };
         match self {
             Self::Input => Err(GraphError::SecondInput),
             Self::Convolution(layer) => layer.output_shape(input),
             Self::BatchNormalization(layer) => layer.output_shape(input),
-            Self::Activation(_) => Ok(input),
-            Self::MaxPool(MaxPool { kernel, strides })
-            | Self::MeanPool(MeanPool { kernel, strides }) => {
-                pooled_shape(input, self.name(), *kernel, *strides)
+            Self::ParametricRelu(layer) => layer.output_shape(input),
+            Self::MaxPool(MaxPool { kernel, strides, pads })
+            | Self::MeanPool(MeanPool { kernel, strides, pads, .. }) => {
+                pooled_shape(input, self.name(), (*kernel, *strides, *pads))
             }
             Self::Polynomial(layer) => layer.check().map(|()| input),
+            Self::Pad(pads) => padded_shape(input, *pads),
             Self::Flatten => Ok(Shape::Vector(input.elements())),
             Self::Dense(layer) => layer.output_shape(input),
+            Self::Activation(_) | Self::Sum => Ok(input),
         }
     }
 
@@ -245,13 +332,16 @@ impl Operator {
             Self::BatchNormalization(layer) => {
                 layer.scale.iter().all(finite) && layer.shift.iter().all(finite)
             }
+            Self::Activation(function) => function.is_finite(),
+            Self::ParametricRelu(layer) => layer.slopes.iter().all(finite),
             Self::Dense(layer) => layer.weights.iter().all(finite) && layer.bias.iter().all(finite),
             Self::Polynomial(layer) => layer.coefficients.iter().all(finite),
             Self::Input
-            | Self::Activation(_)
             | Self::MaxPool(_)
             | Self::MeanPool(_)
-            | Self::Flatten => true,
+            | Self::Pad(_)
+            | Self::Flatten
+            | Self::Sum => true,
         }
     }
 }
@@ -276,10 +366,15 @@ fn mismatch(
     GraphError::Mismatch { operator, what, expected, found }
 }
 
-fn padded(length: usize, before: usize, after: usize) -> Result<usize, GraphError> {
-    let total = length.saturating_add(before).saturating_add(after);
-    // A padded map longer than any value may be is refused before it is allocated.
-    Shape::Vector(total).check().map(|_| total)
+/// Rows and columns of the maps with `[top, left, bottom, right]` more.
+fn padded(
+    (channels, height, width): (usize, usize, usize),
+    [top, left, bottom, right]: [usize; 4],
+) -> Result<(usize, usize), GraphError> {
+    let height = height.saturating_add(top).saturating_add(bottom);
+    let width = width.saturating_add(left).saturating_add(right);
+    // A padded image larger than any value may be is refused before it is allocated.
+    Shape::image(channels, height, width).check().map(|_| (height, width))
 }
 
 /// The number of windows along one axis of a padded map.

@@ -80,7 +80,9 @@ impl<'a> AffineMap<'a> {
         let (height, width) = sides(self.from);
         let (rows, columns) = sides(self.to);
         let [top, left, ..] = layer.pads;
+        let (outputs, inputs, ..) = layer.weights.dim();
         for ((k, c, a, b), &w) in layer.weights.indexed_iter().filter(|(_, w)| **w != 0.0) {
+            let c = k / (outputs / layer.groups) * inputs + c;
             for row in 0..rows {
                 let y = (row * layer.strides[0] + a * layer.dilations[0]).checked_sub(top);
                 let Some(y) = y.filter(|y| *y < height) else { continue };

@@ -74,17 +74,33 @@ impl Activation {
     /// [`PolynomialError::NotTrained`] for [`Activation::Trained`], which is for networks that have
     /// no ReLU.
     pub fn approximate(&self, interval: [f64; 2]) -> Result<Approximation, PolynomialError> {
-        let relu = Function::Relu;
-        let value = |x| relu.evaluate(x);
-        let kinks = relu.break_points();
+        self.approximate_function(Function::Relu, interval)
+    }
+
+    /// A function's stand-in on an interval.
+    ///
+    /// # Errors
+    /// As [`Activation::approximate`]; [`PolynomialError::Choice`] for [`Activation::Minimax`] of
+    /// anything but ReLU.
+    pub fn approximate_function(
+        &self,
+        function: Function,
+        interval: [f64; 2],
+    ) -> Result<Approximation, PolynomialError> {
+        let value = |x| function.evaluate(x);
+        let kinks = &function.break_points();
         let polynomial = match *self {
             Self::Square | Self::Square2x => self.fixed(interval)?,
             Self::LeastSquares(degree) => least_squares(value, kinks, interval, degree)?,
             Self::Chebyshev(degree) => interpolate(value, interval, degree)?,
-            Self::Taylor(degree) => taylor(relu, interval, degree)?,
+            Self::Taylor(degree) => taylor(function, interval, degree)?,
             Self::Derivative(degree) => {
-                let slope = |x| relu.derivative(x);
+                let slope = |x| function.derivative(x);
                 derivative_then_integrate(value, slope, kinks, interval, degree)?
+            }
+            Self::Minimax(_) if function != Function::Relu => {
+                let (found, allowed) = (format!("{self} of {}", function.name()), "minimax of relu");
+                return Err(PolynomialError::Choice { found, allowed });
             }
             Self::Minimax(bits) => {
                 let bound = interval[0].abs().max(interval[1].abs());

@@ -3,7 +3,7 @@
 use super::backend::StepError;
 use super::clear::ClearError;
 use crate::compile::CompileError;
-use crate::model::{CalibrationError, GraphError};
+use crate::model::GraphError;
 use bellerophon_schemes::math::approximation::ApproximationError;
 use thiserror::Error;
 
@@ -17,9 +17,9 @@ pub enum PolynomialError {
     /// In folding batch normalization.
     #[error(transparent)]
     Fold(#[from] CompileError),
-    /// In the samples.
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
+    /// No image to take ranges from.
+    #[error("the ranges of activations need sample images; give at least one")]
+    NoSamples,
     /// In approximating an activation.
     #[error(transparent)]
     Approximation(#[from] ApproximationError),

@@ -5,7 +5,7 @@ use super::PolynomialError;
 use super::affine::unsupported;
 use super::choice::{Activation, Approximation, Pooling};
 use crate::compile::fold::fold_batch_normalization;
-use crate::model::{CalibrationError, Graph, GraphError, MeanPool, Node, Operator, Range, Shape};
+use crate::model::{Graph, GraphError, MeanPool, Node, Operator, Range, Shape};
 use bellerophon_schemes::math::approximation::{Activation as Function, Basis, Polynomial};
 use ndarray::ArrayD;
 use rayon::prelude::*;
@@ -107,7 +107,7 @@ impl PolynomialNetwork {
     /// what the samples reach in the network as replaced so far.
     ///
     /// # Errors
-    /// [`PolynomialError::Calibration`] without samples or for values that are not finite,
+    /// [`PolynomialError::NoSamples`], [`PolynomialError::NotFinite`] for values that are not,
     /// [`PolynomialError::Unsupported`] for a layer that does not come right behind the one before
     /// it, [`PolynomialError::NotTrained`] where the network was trained with another polynomial
     /// than asked for, and those of [`Activation::approximate`].
@@ -117,7 +117,7 @@ impl PolynomialNetwork {
         samples: &[ArrayD<f64>],
     ) -> Result<Self, PolynomialError> {
         if samples.is_empty() {
-            return Err(CalibrationError::NoSamples.into());
+            return Err(PolynomialError::NoSamples);
         }
         if !(1.0..=10.0).contains(&replacement.margin) {
             return Err(PolynomialError::Margin { margin: replacement.margin });
@@ -214,7 +214,10 @@ fn replaced(
             (Kind::Activation(Approximation::Polynomial(polynomial)), None)
         }
         Operator::MaxPool(pool) => {
-            let pool = MeanPool { kernel: pool.kernel, strides: pool.strides };
+            let pool = unpadded(
+                node,
+                MeanPool { pads: pool.pads, ..MeanPool::new(pool.kernel, pool.strides) },
+            )?;
             let factor = match replacement.pooling {
                 Pooling::Mean => 1.0,
                 Pooling::Sum => (pool.kernel[0] * pool.kernel[1]) as f64,
@@ -222,7 +225,8 @@ fn replaced(
             (Kind::Pool { pool, factor }, Some(Operator::MeanPool(pool)))
         }
         Operator::MeanPool(pool) => {
-            (Kind::Pool { pool: *pool, factor: 1.0 }, Some(Operator::MeanPool(*pool)))
+            let pool = unpadded(node, *pool)?;
+            (Kind::Pool { pool, factor: 1.0 }, Some(Operator::MeanPool(pool)))
         }
         Operator::Flatten => (Kind::Flatten, Some(Operator::Flatten)),
         operator @ (Operator::Convolution(_)
@@ -240,6 +244,13 @@ fn replaced(
         layer.push(node.name(), operator, vec![layer.input()])?;
     }
     Ok(Stage { name: node.name().to_owned(), kind, layer, range: Range::EMPTY })
+}
+
+fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
+    match pool.pads {
+        [0, 0, 0, 0] => Ok(pool),
+        _ => Err(unsupported(node.name(), "a pooling with padding is not run in slots")),
+    }
 }
 
 /// The range, wider by `margin` about its middle, and never empty.

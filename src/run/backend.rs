@@ -1,6 +1,6 @@
 //! What a backend can do: one method for each [`Operation`](crate::compile::Operation).
 
-use crate::compile::{LinearMap, Place, Table};
+use crate::compile::{LinearMap, PhaseFunction, Place, Placement, Table};
 
 /// What a register holds.
 #[derive(Clone, Debug)]
@@ -24,14 +24,14 @@ pub trait Backend {
     /// What can go wrong.
     type Error: std::error::Error;
 
-    /// Plaintext polynomials times ciphertexts.
+    /// Plaintext polynomials times ciphertexts of several registers.
     ///
     /// # Errors
     /// As the backend says; likewise below.
     fn linear(
         &self,
         map: &LinearMap,
-        inputs: &[Self::Ring],
+        inputs: &[&[Self::Ring]],
         amplitude: f64,
     ) -> Result<Vec<Self::Ring>, Self::Error>;
 
@@ -46,14 +46,14 @@ pub trait Backend {
         key: usize,
     ) -> Result<Self::Switched, Self::Error>;
 
-    /// Applies a table.
+    /// Applies tables, each to so many samples in order.
     ///
     /// # Errors
     /// As the backend says.
     fn look_up(
         &self,
         inputs: &Self::Switched,
-        table: &Table,
+        tables: &[(usize, Table)],
         key: usize,
     ) -> Result<Self::Samples, Self::Error>;
 
@@ -65,11 +65,29 @@ pub trait Backend {
     fn to_ckks(
         &self,
         inputs: &Self::Samples,
-        places: &[Place],
+        placements: &[Placement],
         ciphertexts: usize,
         zeroed: bool,
         amplitude: f64,
     ) -> Result<Vec<Self::Ring>, Self::Error>;
+
+    /// A polynomial of every coefficient, read at `amplitude`.
+    ///
+    /// # Errors
+    /// As the backend says.
+    fn slots(
+        &self,
+        inputs: &[Self::Ring],
+        function: &PhaseFunction,
+        amplitude: f64,
+    ) -> Result<Vec<Self::Ring>, Self::Error>;
+
+    /// Extracts coefficients as they are.
+    ///
+    /// # Errors
+    /// As the backend says.
+    fn extract(&self, inputs: &[Self::Ring], places: &[Place])
+    -> Result<Self::Samples, Self::Error>;
 
     /// The sum, ciphertext by ciphertext, read at `amplitude`.
     ///

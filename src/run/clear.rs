@@ -5,7 +5,8 @@
 
 use super::backend::Backend;
 use super::executor::{ExecuteError, execute};
-use crate::compile::{LinearMap, Place, Program, Table};
+use crate::compile::program::{LinearOutput, Term};
+use crate::compile::{LinearMap, PhaseFunction, Place, Placement, Program, Table};
 use thiserror::Error;
 
 /// The clear backend.
@@ -33,34 +34,31 @@ impl Clear {
         Self { dimension }
     }
 
-    /// The input ciphertexts of a program: `phases` at their places, zeros elsewhere.
+    /// The input ciphertexts of a program: the image's phases at their places, zeros elsewhere.
     ///
     /// # Errors
     /// [`ClearError`] for a place outside the ring.
-    pub fn encrypt(
-        &self,
-        phases: impl IntoIterator<Item = f64>,
-        program: &Program,
-    ) -> Result<Vec<Vec<f64>>, ClearError> {
-        self.scatter(phases, &program.input, program.input_ciphertexts(), 0.0)
+    pub fn encrypt(&self, image: &[f64], program: &Program) -> Result<Vec<Vec<f64>>, ClearError> {
+        let phases: Vec<f64> = image.iter().map(|value| value * program.input_amplitude).collect();
+        self.scatter(&phases, &program.input, program.input_ciphertexts(), 0.0)
     }
 
-    /// `values` at `places`, `rest` elsewhere.
+    /// `values` at their places, `rest` elsewhere.
     ///
     /// # Errors
-    /// [`ClearError`] for a place outside the ring.
+    /// [`ClearError`] for a place outside the ring or a value that does not exist.
     pub fn scatter(
         &self,
-        values: impl IntoIterator<Item = f64>,
-        places: &[Place],
+        values: &[f64],
+        placements: &[Placement],
         ciphertexts: usize,
         rest: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
         let mut ring = vec![vec![rest; self.dimension]; ciphertexts];
-        for (place, value) in places.iter().zip(values) {
-            let Place { ciphertext, coefficient } = *place;
+        for Placement { element, place: Place { ciphertext, coefficient } } in placements.iter().copied() {
+            let missing = ClearError { ciphertext, coefficient };
             let slot = ring.get_mut(ciphertext).and_then(|c| c.get_mut(coefficient));
-            *slot.ok_or(ClearError { ciphertext, coefficient })? = value;
+            *slot.ok_or(missing)? = *values.get(element).ok_or(missing)?;
         }
         Ok(ring)
     }
@@ -77,15 +75,45 @@ impl Clear {
         places.iter().map(phase).collect()
     }
 
-    /// Coefficient `target` of `sum_e w_e X^e` times `x`.
-    fn product_at(&self, weights: &[(usize, i64)], x: &[f64], target: usize) -> f64 {
-        let n = self.dimension;
-        let term = |&(exponent, weight): &(usize, i64)| {
-            let source = target + 2 * n - exponent % (2 * n); // below 3N, and X^N = -1
-            let value = x[source % n] * weight as f64;
-            if (source / n).is_multiple_of(2) { value } else { -value }
-        };
-        weights.iter().map(term).sum()
+    fn output(
+        &self,
+        output: &LinearOutput,
+        inputs: &[&[Vec<f64>]],
+    ) -> Result<Vec<f64>, ClearError> {
+        let outside = output.coefficients.iter().find(|&&target| target >= self.dimension);
+        if let Some(&coefficient) = outside {
+            return Err(ClearError { ciphertext: 0, coefficient });
+        }
+        let mut values = output.biases.clone();
+        for term in &output.terms {
+            let (ciphertext, coefficient) = (term.ciphertext, 0);
+            let x = inputs.get(term.register).and_then(|ring| ring.get(ciphertext));
+            let x = x.ok_or(ClearError { ciphertext, coefficient })?;
+            self.add_products(term, x, &output.coefficients, &mut values);
+        }
+        let mut ring = vec![f64::NAN; self.dimension];
+        for (&coefficient, value) in output.coefficients.iter().zip(values) {
+            let slot = ring.get_mut(coefficient);
+            *slot.ok_or(ClearError { ciphertext: 0, coefficient })? = value;
+        }
+        Ok(ring)
+    }
+
+    /// Adds coefficients `targets` of `sum_e w_e X^e` times `x`.
+    fn add_products(&self, term: &Term, x: &[f64], targets: &[usize], sums: &mut [f64]) {
+        let n = self.dimension.max(1);
+        for &(exponent, weight) in &term.weights {
+            let (weight, back) = (weight as f64, 2 * n - exponent % (2 * n));
+            for (sum, &target) in sums.iter_mut().zip(targets) {
+                let source = target + back; // below 3N, and X^N = -1
+                let value = match source / n {
+                    0 => x[source],
+                    1 => -x[source - n],
+                    _ => x[source - 2 * n],
+                };
+                *sum += weight * value;
+            }
+        }
     }
 }
 
@@ -95,7 +123,7 @@ impl Clear {
 /// [`ExecuteError`] for a program that does not fit together.
 pub fn evaluate(program: &Program, image: &[f64]) -> Result<Vec<f64>, ExecuteError<ClearError>> {
     let clear = Clear::new(dimension(program));
-    let input = clear.encrypt(program.input_phases(image), program);
+    let input = clear.encrypt(image, program);
     let output = execute(&clear, program, input.map_err(ExecuteError::Input)?, &mut ())?;
     read_output(program, &output)
 }
@@ -124,24 +152,10 @@ impl Backend for Clear {
     fn linear(
         &self,
         map: &LinearMap,
-        inputs: &[Vec<f64>],
+        inputs: &[&[Vec<f64>]],
         _: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
-        let mut outputs = Vec::with_capacity(map.outputs.len());
-        for output in &map.outputs {
-            let mut ring = vec![f64::NAN; self.dimension];
-            for (&target, &bias) in output.coefficients.iter().zip(&output.biases) {
-                let missing = |ciphertext| ClearError { ciphertext, coefficient: target };
-                let slot = ring.get_mut(target).ok_or(missing(outputs.len()))?;
-                *slot = bias;
-                for term in &output.terms {
-                    let x = inputs.get(term.input).ok_or(missing(term.input))?;
-                    *slot += self.product_at(&term.weights, x, target);
-                }
-            }
-            outputs.push(ring);
-        }
-        Ok(outputs)
+        map.outputs.iter().map(|output| self.output(output, inputs)).collect()
     }
 
     fn to_lwe(
@@ -153,20 +167,40 @@ impl Backend for Clear {
         Self::gather(inputs, places)
     }
 
-    fn look_up(&self, inputs: &Vec<f64>, table: &Table, _: usize) -> Result<Vec<f64>, ClearError> {
-        Ok(inputs.iter().map(|&phase| table.evaluate(phase)).collect())
+    fn look_up(
+        &self,
+        inputs: &Vec<f64>,
+        tables: &[(usize, Table)],
+        _: usize,
+    ) -> Result<Vec<f64>, ClearError> {
+        let each = tables.iter().flat_map(|(count, table)| std::iter::repeat_n(table, *count));
+        Ok(inputs.iter().zip(each).map(|(&phase, table)| table.evaluate(phase)).collect())
     }
 
     fn to_ckks(
         &self,
         inputs: &Vec<f64>,
-        places: &[Place],
+        placements: &[Placement],
         ciphertexts: usize,
         zeroed: bool,
         _: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
         let rest = if zeroed { 0.0 } else { f64::NAN };
-        self.scatter(inputs.iter().copied(), places, ciphertexts, rest)
+        self.scatter(inputs, placements, ciphertexts, rest)
+    }
+
+    fn slots(
+        &self,
+        inputs: &[Vec<f64>],
+        function: &PhaseFunction,
+        _: f64,
+    ) -> Result<Vec<Vec<f64>>, ClearError> {
+        let each = |ring: &Vec<f64>| ring.iter().map(|&phase| function.evaluate(phase)).collect();
+        Ok(inputs.iter().map(each).collect())
+    }
+
+    fn extract(&self, inputs: &[Vec<f64>], places: &[Place]) -> Result<Vec<f64>, ClearError> {
+        Self::gather(inputs, places)
     }
 
     fn add(

@@ -2,8 +2,9 @@
 
 use super::backend::Backend;
 use crate::compile::program::{LinearOutput, Term};
-use crate::compile::{LinearMap, Place, Table};
-use bellerophon_bridge::{Amplitude, BridgeError, EvaluationKeys};
+use crate::compile::{LinearMap, PhaseFunction, Place, Placement, Table};
+use bellerophon_bridge::{Amplitude, BridgeError, EvaluationKeys, SlotKeys};
+use bellerophon_schemes::math::Poly;
 use bellerophon_schemes::rlwe::{
     Ciphertext, Coeffs, Encoder, Evaluator, Plaintext, RlweError, Scale,
 };
@@ -18,6 +19,9 @@ pub enum RunError {
     /// On the bridge or in one of the schemes.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
+    /// The program evaluates a polynomial in slots, but no keys for that were given.
+    #[error("the program has polynomials in slots, which need keys of their own: give them too")]
+    MissingSlotKeys,
     /// The program reads a ciphertext that its register does not have.
     #[error("ciphertext {index} does not exist in a register of {count}")]
     MissingCiphertext {
@@ -46,6 +50,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize) + Sync);
 /// The encrypted backend.
 pub struct Encrypted<'a> {
     keys: &'a EvaluationKeys,
+    slots: Option<&'a SlotKeys>,
     evaluator: Evaluator,
     encoder: &'a Encoder,
     progress: Progress<'a>,
@@ -56,20 +61,36 @@ impl<'a> Encrypted<'a> {
     #[must_use]
     pub fn new(keys: &'a EvaluationKeys, encoder: &'a Encoder, progress: Progress<'a>) -> Self {
         let evaluator = Evaluator::new(keys.parameters().ring());
-        Self { keys, evaluator, encoder, progress }
+        Self { keys, slots: None, evaluator, encoder, progress }
+    }
+
+    /// The backend with keys for polynomials in slots.
+    #[must_use]
+    pub fn with_slots(self, slots: Option<&'a SlotKeys>) -> Self {
+        Self { slots, ..self }
+    }
+
+    /// What holds padding alone.
+    fn zero(&self, amplitude: Amplitude) -> Result<Ciphertext<Coeffs>, RunError> {
+        let ring = self.keys.parameters().ring();
+        let (c0, c1) = (Poly::zero(ring), Poly::zero(ring));
+        let scale = amplitude.to_scale(ring.modulus())?;
+        Ok(Ciphertext::from_parts(c0, c1, scale, self.keys.ring_key())?)
     }
 
     fn linear_output(
         &self,
         output: &LinearOutput,
-        scale: f64,
-        inputs: &[Ciphertext<Coeffs>],
+        inputs: &[&[Ciphertext<Coeffs>]],
         amplitude: f64,
     ) -> Result<Ciphertext<Coeffs>, RunError> {
         let ring = self.keys.parameters().ring();
+        let scale = Amplitude::new(amplitude).to_scale(ring.modulus())?.value();
         let plaintext = |term: &Term| {
-            let weights = Plaintext::from_terms(ring, &term.weights, Scale::new(scale)?)?;
-            Ok((ciphertext(inputs, term.input)?, weights))
+            let register = inputs.get(term.register).copied().unwrap_or_default();
+            let input = ciphertext(register, term.ciphertext)?;
+            let scale = Scale::new(scale / input.scale().value())?;
+            Ok((input, Plaintext::from_terms(ring, &term.weights, scale)?))
         };
         let plaintexts =
             output.terms.iter().map(plaintext).collect::<Result<Vec<_>, RunError>>()?;
@@ -111,11 +132,11 @@ impl Backend for Encrypted<'_> {
     fn linear(
         &self,
         map: &LinearMap,
-        inputs: &[Self::Ring],
+        inputs: &[&[Self::Ring]],
         amplitude: f64,
     ) -> Result<Vec<Self::Ring>, RunError> {
         let outputs = map.outputs.par_iter();
-        outputs.map(|output| self.linear_output(output, map.scale, inputs, amplitude)).collect()
+        outputs.map(|output| self.linear_output(output, inputs, amplitude)).collect()
     }
 
     fn to_lwe(
@@ -142,37 +163,74 @@ impl Backend for Encrypted<'_> {
     fn look_up(
         &self,
         inputs: &SwitchedLweBatch,
-        table: &Table,
+        tables: &[(usize, Table)],
         key: usize,
     ) -> Result<LweBatch, RunError> {
         let bootstrap = self.keys.bootstrap(key)?;
         let size = bootstrap.parameters().polynomial_size();
-        let table = LookupTable::new(size, table.start, |phase| table.inside_window(phase))?;
-        Ok(bootstrap.bootstrap(inputs, &table, self.progress)?)
+        let look_up = |inputs: &SwitchedLweBatch, table: &Table| {
+            let table = LookupTable::new(size, table.start, |phase| table.inside_window(phase))?;
+            bootstrap.bootstrap(inputs, &table, self.progress)
+        };
+        if let [(_, table)] = tables {
+            return Ok(look_up(inputs, table)?);
+        }
+        let (mut start, mut words) = (0, Vec::new());
+        for (count, table) in tables {
+            let part = inputs.slice(start..start.saturating_add(*count))?;
+            words.extend_from_slice(look_up(&part, table)?.words());
+            start += count; // the batch holds them
+        }
+        Ok(LweBatch::new(self.keys.parameters().ring().dimension(), words, bootstrap.output())?)
     }
 
     fn to_ckks(
         &self,
         inputs: &LweBatch,
-        places: &[Place],
-        _: usize,
-        _: bool, // the places decide, see `Program::conforms`
+        placements: &[Placement],
+        ciphertexts: usize,
+        zeroed: bool,
         amplitude: f64,
     ) -> Result<Vec<Self::Ring>, RunError> {
-        let mut start = 0;
-        let ranges: Vec<_> = by_ciphertext(places)
-            .into_iter()
-            .map(|(_, coefficients)| {
-                let range = start..start + coefficients.len();
-                start = range.end;
-                (range, coefficients)
-            })
-            .collect();
-        let pack = |(range, coefficients): &(std::ops::Range<usize>, Vec<usize>)| {
-            let amplitude = Amplitude::new(amplitude);
-            Ok(self.keys.to_ckks(inputs, range.clone(), coefficients, amplitude)?)
+        let mut leaves: Vec<Vec<(usize, usize)>> = vec![Vec::new(); ciphertexts];
+        for Placement { element, place } in placements {
+            let missing = RunError::MissingCiphertext { index: place.ciphertext, count: ciphertexts };
+            let leaves = leaves.get_mut(place.ciphertext).ok_or(missing)?;
+            leaves.push((place.coefficient, *element));
+        }
+        let amplitude = Amplitude::new(amplitude);
+        let pack = |leaves: &Vec<(usize, usize)>| match leaves.as_slice() {
+            [] => self.zero(amplitude),
+            leaves => Ok(self.keys.to_ckks(inputs, leaves, zeroed, amplitude)?),
         };
-        ranges.par_iter().map(pack).collect()
+        leaves.par_iter().map(pack).collect()
+    }
+
+    fn slots(
+        &self,
+        inputs: &[Self::Ring],
+        function: &PhaseFunction,
+        amplitude: f64,
+    ) -> Result<Vec<Self::Ring>, RunError> {
+        let keys = self.slots.ok_or(RunError::MissingSlotKeys)?;
+        let PhaseFunction { polynomial, width, tolerance, .. } = function;
+        let parameters = keys.parameters();
+        let polynomial = parameters.polynomial(polynomial, *width, *tolerance);
+        let polynomial = polynomial.map_err(BridgeError::from)?;
+        let go_on = |_| std::ops::ControlFlow::Continue(());
+        Ok(keys.evaluate(inputs, &polynomial, Amplitude::new(amplitude), &go_on)?)
+    }
+
+    fn extract(&self, inputs: &[Self::Ring], places: &[Place]) -> Result<LweBatch, RunError> {
+        let batches = by_ciphertext(places)
+            .par_iter()
+            .map(|(index, coefficients)| {
+                Ok(self.keys.extract_samples(ciphertext(inputs, *index)?, coefficients)?)
+            })
+            .collect::<Result<Vec<_>, RunError>>()?;
+        let words = batches.iter().flat_map(|batch| batch.words().iter().copied()).collect();
+        let key = self.keys.ring_key();
+        Ok(LweBatch::new(self.keys.parameters().ring().dimension(), words, key)?)
     }
 
     fn add(

@@ -122,17 +122,28 @@ fn run_step<B: Backend>(
     };
     let amplitude = step.amplitude;
     match (&step.operation, value(0), value(1)) {
-        (Operation::Linear(map), Some(Value::Ring(x)), _) => {
-            backend.linear(map, x, amplitude).map(Value::Ring)
+        (Operation::Linear(map), ..) => {
+            let ring = |input: usize| match value(input) {
+                Some(Value::Ring(x)) => Some(x.as_slice()),
+                _ => None,
+            };
+            let inputs: Option<Vec<_>> = (0..step.inputs.len()).map(ring).collect();
+            backend.linear(map, &inputs.ok_or(None)?, amplitude).map(Value::Ring)
         }
         (Operation::ToLwe { places, key }, Some(Value::Ring(x)), _) => {
             backend.to_lwe(x, places, *key).map(Value::Switched)
         }
-        (Operation::Lut { table, key }, Some(Value::Switched(x)), _) => {
-            backend.look_up(x, table, *key).map(Value::Samples)
+        (Operation::Lut { tables, key }, Some(Value::Switched(x)), _) => {
+            backend.look_up(x, tables, *key).map(Value::Samples)
         }
-        (Operation::ToCkks { places, ciphertexts, zeroed }, Some(Value::Samples(x)), _) => {
-            backend.to_ckks(x, places, *ciphertexts, *zeroed, amplitude).map(Value::Ring)
+        (Operation::ToCkks { placements, ciphertexts, zeroed }, Some(Value::Samples(x)), _) => {
+            backend.to_ckks(x, placements, *ciphertexts, *zeroed, amplitude).map(Value::Ring)
+        }
+        (Operation::Slots(function), Some(Value::Ring(x)), _) => {
+            backend.slots(x, function, amplitude).map(Value::Ring)
+        }
+        (Operation::Extract { places }, Some(Value::Ring(x)), _) => {
+            backend.extract(x, places).map(Value::Samples)
         }
         (Operation::Add, Some(Value::Ring(x)), Some(Value::Ring(y))) => {
             backend.add(x, y, amplitude).map(Value::Ring)

@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::clear::{self, Clear, ClearError};
 use super::executor::{ExecuteError, execute};
-use crate::compile::{LinearMap, Place, Program, Table};
+use crate::compile::{LinearMap, PhaseFunction, Place, Placement, Program, Table};
 use bellerophon_bridge::{self as bridge, BridgeError, packing};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -75,14 +75,17 @@ impl<'a> Simulated<'a> {
     ///
     /// # Errors
     /// [`ClearError`] for a place outside the ring.
-    pub fn encrypt(&self, phases: &[f64], program: &Program) -> Result<Vec<Vec<f64>>, ClearError> {
-        let exact = self.clear.encrypt(phases.iter().copied(), program)?;
+    pub fn encrypt(&self, image: &[f64], program: &Program) -> Result<Vec<Vec<f64>>, ClearError> {
+        let exact = self.clear.encrypt(image, program)?;
         Ok(exact.iter().map(|values| self.blurred(values, self.noise.fresh)).collect())
     }
 
     fn blurred(&self, values: &[f64], std: f64) -> Vec<f64> {
         let mut rng = self.rng.borrow_mut();
         let mut blur = |&value: &f64| {
+            if value.is_nan() {
+                return value; // junk stays junk
+            }
             let sample: f64 = StandardNormal.sample(&mut *rng);
             value + std * sample
         };
@@ -101,9 +104,20 @@ pub fn simulate(
     seed: u64,
 ) -> Result<Vec<f64>, ExecuteError<ClearError>> {
     let simulated = Simulated::new(noise, seed);
-    let input = simulated.encrypt(&program.input_phases(image), program);
+    let input = simulated.encrypt(image, program);
     let output = execute(&simulated, program, input.map_err(ExecuteError::Input)?, &mut ())?;
     clear::read_output(program, &output)
+}
+
+/// The coefficients of each ciphertext.
+fn by_ciphertext(placements: &[Placement], ciphertexts: usize) -> Vec<Vec<usize>> {
+    let mut targets = vec![Vec::new(); ciphertexts];
+    for Placement { place, .. } in placements {
+        if let Some(targets) = targets.get_mut(place.ciphertext) {
+            targets.push(place.coefficient);
+        }
+    }
+    targets
 }
 
 impl Backend for Simulated<'_> {
@@ -115,7 +129,7 @@ impl Backend for Simulated<'_> {
     fn linear(
         &self,
         map: &LinearMap,
-        inputs: &[Vec<f64>],
+        inputs: &[&[Vec<f64>]],
         amplitude: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
         self.clear.linear(map, inputs, amplitude)
@@ -134,31 +148,45 @@ impl Backend for Simulated<'_> {
     fn look_up(
         &self,
         inputs: &Vec<f64>,
-        table: &Table,
+        tables: &[(usize, Table)],
         key: usize,
     ) -> Result<Vec<f64>, ClearError> {
-        let phases = self.clear.look_up(inputs, table, key)?;
+        let phases = self.clear.look_up(inputs, tables, key)?;
         Ok(self.blurred(&phases, self.noise.table_output(key)))
     }
 
     fn to_ckks(
         &self,
         inputs: &Vec<f64>,
-        places: &[Place],
+        placements: &[Placement],
         ciphertexts: usize,
         zeroed: bool,
         amplitude: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
-        let mut ring = self.clear.to_ckks(inputs, places, ciphertexts, zeroed, amplitude)?;
-        for (ciphertext, values) in ring.iter_mut().enumerate() {
-            let here = places.iter().filter(|place| place.ciphertext == ciphertext);
-            let targets: Vec<usize> = here.map(|place| place.coefficient).collect();
+        let exact = self.clear.to_ckks(inputs, placements, ciphertexts, zeroed, amplitude)?;
+        let all = self.noise.parameters.ring().dimension().ilog2();
+        let mut ring = Vec::with_capacity(exact.len());
+        for (values, targets) in exact.iter().zip(by_ciphertext(placements, ciphertexts)) {
             let dimension = self.noise.parameters.ring().dimension();
-            let levels = packing::levels(&targets, dimension).unwrap_or(dimension.ilog2());
+            let levels = if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
             let std = bridge::noise::to_ckks(&self.noise.parameters, levels).sqrt();
-            *values = self.blurred(values, std); // junk stays junk
+            ring.push(self.blurred(values, std));
         }
         Ok(ring)
+    }
+
+    fn slots(
+        &self,
+        inputs: &[Vec<f64>],
+        function: &PhaseFunction,
+        amplitude: f64,
+    ) -> Result<Vec<Vec<f64>>, ClearError> {
+        let exact = self.clear.slots(inputs, function, amplitude)?;
+        Ok(exact.iter().map(|values| self.blurred(values, function.deviation)).collect())
+    }
+
+    fn extract(&self, inputs: &[Vec<f64>], places: &[Place]) -> Result<Vec<f64>, ClearError> {
+        self.clear.extract(inputs, places)
     }
 
     fn add(

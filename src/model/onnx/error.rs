@@ -124,6 +124,18 @@ pub enum OnnxError {
         /// The value's name.
         value: String,
     },
+    /// A node reads a value whose axes are in an order that it cannot be run with.
+    #[error("node {node:?} ({operator}) reads a value with axes {found}; supported: {supported}")]
+    Layout {
+        /// The reading node.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// The axes found, with their lengths.
+        found: String,
+        /// What would be accepted.
+        supported: &'static str,
+    },
     /// A weight is computed, or missing, where a constant is needed.
     #[error("node {node:?} needs its input {value:?} to be an initializer or a Constant")]
     NotConstant {

@@ -1,5 +1,6 @@
 //! One node of an ONNX file and its attributes, read with their types checked.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -48,6 +49,11 @@ impl<'a> Layer<'a> {
         Some(name.as_str()).filter(|name| !name.is_empty())
     }
 
+    /// The names of all inputs.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &'a str> {
+        self.proto.input.iter().map(String::as_str)
+    }
+
     /// The name of a needed input, once [`Layer::check`] has passed.
     pub(super) fn needed_input(&self, index: usize) -> Result<&'a str, OnnxError> {
         self.input(index)
@@ -82,6 +88,10 @@ impl<'a> Layer<'a> {
         }
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.proto.attribute.iter().any(|attribute| attribute.name == name)
+    }
+
     pub(super) fn integer(&self, name: &str, default: i64) -> Result<i64, OnnxError> {
         let found = self.attribute(name, AttributeType::Int)?;
         Ok(found.map_or(default, |attribute| attribute.i))
@@ -90,6 +100,21 @@ impl<'a> Layer<'a> {
     pub(super) fn real(&self, name: &str, default: f64) -> Result<f64, OnnxError> {
         let found = self.attribute(name, AttributeType::Float)?;
         Ok(found.map_or(default, |attribute| f64::from(attribute.f)))
+    }
+
+    pub(super) fn integers(&self, name: &str) -> Result<Option<&'a [i64]>, OnnxError> {
+        let found = self.attribute(name, AttributeType::Ints)?;
+        Ok(found.map(|attribute| attribute.ints.as_slice()))
+    }
+
+    pub(super) fn reals(&self, name: &str) -> Result<Option<&'a [f32]>, OnnxError> {
+        let found = self.attribute(name, AttributeType::Floats)?;
+        Ok(found.map(|attribute| attribute.floats.as_slice()))
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, OnnxError> {
+        let found = self.attribute(name, AttributeType::String)?;
+        Ok(found.map(|attribute| String::from_utf8_lossy(&attribute.s)))
     }
 
     pub(super) fn tensor(&self, name: &str) -> Result<Option<&'a TensorProto>, OnnxError> {
@@ -127,19 +152,6 @@ impl<'a> Layer<'a> {
             return Ok(());
         }
         Err(self.unsupported(name, &found.to_string(), &supported.to_string()))
-    }
-
-    /// Refuses padding that is worked out rather than written down.
-    pub(super) fn require_explicit_pads(&self) -> Result<(), OnnxError> {
-        let found = self.attribute("auto_pad", AttributeType::String)?;
-        match found.map(|attribute| attribute.s.as_slice()) {
-            None | Some(b"NOTSET" | b"") => Ok(()),
-            Some(other) => {
-                let value = String::from_utf8_lossy(other);
-                let supported = "NOTSET, with the padding written in pads";
-                Err(self.unsupported("auto_pad", &value, supported))
-            }
-        }
     }
 
     pub(super) fn unsupported(&self, attribute: &str, value: &str, supported: &str) -> OnnxError {

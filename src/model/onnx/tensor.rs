@@ -1,6 +1,6 @@
 //! Constants of an ONNX file.
 
-use ndarray::{Array, Array1, Array2, Array4, Dimension, IxDyn};
+use ndarray::{Array, Array1, Array2, Array4, ArrayD, Dimension, IxDyn};
 use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
@@ -15,8 +15,8 @@ pub(super) struct Tensor<T> {
 }
 
 impl Tensor<f64> {
-    /// Reads a FLOAT or DOUBLE tensor.
-    pub(super) fn real(proto: &TensorProto) -> Result<Self, OnnxError> {
+    /// Reads a FLOAT or DOUBLE tensor, whose numbers need not be finite.
+    fn unbounded(proto: &TensorProto) -> Result<Self, OnnxError> {
         let values = match DataType::try_from(proto.data_type) {
             Ok(DataType::Float) if proto.raw_data.is_empty() => {
                 proto.float_data.iter().map(|&x| f64::from(x)).collect()
@@ -26,7 +26,12 @@ impl Tensor<f64> {
             Ok(DataType::Double) => raw(proto, f64::from_le_bytes)?,
             _ => return Err(wrong_type(proto, "FLOAT or DOUBLE is needed")),
         };
-        let tensor = Self::checked(proto, values)?;
+        Self::checked(proto, values)
+    }
+
+    /// Reads a FLOAT or DOUBLE tensor of finite numbers.
+    pub(super) fn real(proto: &TensorProto) -> Result<Self, OnnxError> {
+        let tensor = Self::unbounded(proto)?;
         if tensor.values.iter().all(|value| value.is_finite()) {
             Ok(tensor)
         } else {
@@ -49,11 +54,26 @@ impl Tensor<i64> {
 }
 
 impl Tensor<f64> {
-    /// The one value of a FLOAT, DOUBLE or INT64 tensor.
-    pub(super) fn number(proto: &TensorProto) -> Result<f64, OnnxError> {
+    /// Reads a FLOAT or DOUBLE tensor of finite numbers, or an INT64 tensor.
+    pub(super) fn numeric(proto: &TensorProto) -> Result<Self, OnnxError> {
         match DataType::try_from(proto.data_type) {
-            Ok(DataType::Int64) => Tensor::integer(proto)?.single().map(|value| value as f64),
-            _ => Tensor::real(proto)?.single(),
+            Ok(DataType::Int64) => {
+                let Tensor { name, dimensions, values } = Tensor::integer(proto)?;
+                let values = values.into_iter().map(|value| value as f64).collect();
+                Ok(Self { name, dimensions, values })
+            }
+            _ => Tensor::real(proto),
+        }
+    }
+
+    /// The one value of a FLOAT or DOUBLE tensor, where infinity stands for the largest FLOAT.
+    pub(super) fn bound(proto: &TensorProto) -> Result<f64, OnnxError> {
+        match *Self::unbounded(proto)?.values {
+            [bound] if !bound.is_nan() => Ok(bound.clamp(f32::MIN.into(), f32::MAX.into())),
+            _ => {
+                let problem = "is not a number".to_owned();
+                Err(problem_with(proto, problem, "a single number is needed"))
+            }
         }
     }
 }
@@ -77,12 +97,15 @@ impl<T: Copy> Tensor<T> {
         &self.values
     }
 
-    /// The only value. More than two dimensions could turn a vector that it is added to into a
-    /// value of more dimensions.
-    fn single(&self) -> Result<T, OnnxError> {
+    pub(super) fn dimensions(&self) -> &[usize] {
+        &self.dimensions
+    }
+
+    /// The only value.
+    pub(super) fn single(&self) -> Result<T, OnnxError> {
         match *self.values {
-            [value] if self.dimensions.len() <= 2 => Ok(value),
-            _ => Err(self.wrong_rank("a single number is needed, the same for every element")),
+            [value] => Ok(value),
+            _ => Err(self.wrong_rank("a single number is needed")),
         }
     }
 
@@ -99,6 +122,10 @@ impl<T: Copy> Tensor<T> {
         self.array("two dimensions are needed")
     }
 
+    pub(super) fn dynamic(self) -> Result<ArrayD<T>, OnnxError> {
+        self.array("any dimensions are allowed")
+    }
+
     pub(super) fn kernel(self) -> Result<Array4<T>, OnnxError> {
         self.array("four dimensions are needed (outputs, inputs, rows, columns)")
     }
@@ -109,7 +136,7 @@ impl<T: Copy> Tensor<T> {
         array.and_then(Array::into_dimensionality).map_err(|_| error)
     }
 
-    fn wrong_rank(&self, expected: &str) -> OnnxError {
+    pub(super) fn wrong_rank(&self, expected: &str) -> OnnxError {
         OnnxError::Tensor {
             tensor: self.name.clone(),
             problem: format!("has dimensions {:?}", self.dimensions),
@@ -158,4 +185,26 @@ fn wrong_type(proto: &TensorProto, expected: &str) -> OnnxError {
 
 fn problem_with(proto: &TensorProto, problem: String, expected: &str) -> OnnxError {
     OnnxError::Tensor { tensor: label(&proto.name), problem, expected: expected.to_owned() }
+}
+
+/// An INT64 constant that is worked out while reading the file.
+pub(super) fn integers(name: &str, dimensions: &[usize], values: Vec<i64>) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: dimensions.iter().map(|&length| length as i64).collect(),
+        data_type: DataType::Int64 as i32,
+        int64_data: values,
+        ..Default::default()
+    }
+}
+
+/// A FLOAT constant that is an attribute.
+pub(super) fn floats(name: &str, dimensions: &[usize], values: Vec<f32>) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: dimensions.iter().map(|&length| length as i64).collect(),
+        data_type: DataType::Float as i32,
+        float_data: values,
+        ..Default::default()
+    }
 }

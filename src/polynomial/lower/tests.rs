@@ -46,7 +46,7 @@ fn convolutional() -> Graph {
         tiny::halving(),
         Operator::Convolution(tiny::convolution(5, 3, 2, 2)),
         Operator::RELU,
-        Operator::MaxPool(MaxPool { kernel: [3, 2], strides: [1, 2] }),
+        Operator::MaxPool(MaxPool::new([3, 2], [1, 2])),
         Operator::Flatten,
         Operator::Dense(tiny::dense(7, 20, 3)),
         Operator::RELU,
@@ -99,7 +99,7 @@ fn layers_in_any_order_are_computed() {
         scale: ndarray::array![0.5, -2.0],
         shift: ndarray::array![1.0, 3.0],
     });
-    let pool = Operator::MeanPool(MeanPool { kernel: [2, 3], strides: [2, 1] });
+    let pool = Operator::MeanPool(MeanPool::new([2, 3], [2, 1]));
     let orders = [
         vec![Operator::RELU],
         vec![pool.clone(), Operator::RELU, normalization.clone()],

@@ -1,10 +1,12 @@
 //! Simulated noise against the formulas, and encrypted noise against simulated noise.
 
 use super::*;
-use crate::compile::Settings;
-use crate::report::noise::{NoiseSums, clear_phases, simulated_phases, stage_noise, traced_phases};
+use super::statistics::{critical_distance, distance};
+use crate::report::noise::{
+    NoiseSums, Phases, clear_phases, simulated_phases, stage_noise, traced_phases,
+};
 use crate::run::simulated::{NoiseModel, simulate};
-use bellerophon_bridge::{self as bridge, packing};
+use bellerophon_bridge as bridge;
 
 fn root_mean_square(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0), |(sum, count), v| (sum + v * v, count + 1));
@@ -37,7 +39,7 @@ fn linear_layers_carry_fresh_noise_through_their_weights() {
         tiny::chain(Shape::Vector(12), vec![Operator::Dense(tiny::dense(5, 12, 1))]).unwrap();
     let settings = tiny::settings(9);
     let parameters = tiny::parameters(&settings);
-    let program = compile(&graph, &tiny::calibration(&graph, 16), &settings).unwrap();
+    let program = tiny::lowered(&tiny::model(&graph, 16).unwrap(), &settings).unwrap();
     let noise = NoiseModel::new(&parameters).unwrap();
     let image: Vec<f64> = tiny::image(graph.input_shape(), 3).into_iter().collect();
     let exact = clear::evaluate(&program, &image).unwrap();
@@ -59,13 +61,17 @@ fn tables_scale_the_noise_before_them_and_add_their_own() {
     let graph = tiny::chain(Shape::Vector(8), layers).unwrap();
     let settings = tiny::settings(9);
     let parameters = tiny::parameters(&settings);
-    let program = compile(&graph, &tiny::calibration(&graph, 16), &settings).unwrap();
+    let program = tiny::lowered(&tiny::model(&graph, 16).unwrap(), &settings).unwrap();
     let [first, to_lwe, look_up, pack, ..] = program.steps.as_slice() else { unreachable!() };
     let Operation::ToLwe { key, .. } = &to_lwe.operation else { unreachable!() };
-    let Operation::Lut { table, .. } = &look_up.operation else { unreachable!() };
-    let Operation::ToCkks { places, .. } = &pack.operation else { unreachable!() };
-    let targets: Vec<usize> = places.iter().map(|place| place.coefficient).collect();
-    let packing = bridge::noise::to_ckks(&parameters, packing::levels(&targets, 512).unwrap());
+    let Operation::Lut { tables, .. } = &look_up.operation else { unreachable!() };
+    let [(6, table)] = tables.as_slice() else { panic!("{tables:?}") };
+    let Operation::ToCkks { placements, zeroed: true, .. } = &pack.operation else {
+        panic!("{pack:?}")
+    };
+    let target = |placement: &Placement| placement.place.coefficient;
+    let targets: Vec<usize> = placements.iter().map(target).collect();
+    let packing = bridge::noise::to_ckks(&parameters, 9); // every merge of a ring of 512
     let before = bridge::noise::fresh(&parameters) * squared_weights(linear(first))
         + bridge::noise::table_input(&parameters, *key).unwrap();
     let variance = before * (table.output / table.input).powi(2)
@@ -104,14 +110,66 @@ fn encrypted_runs_have_the_noise_of_simulated_ones_at_every_stage() {
             simulated.add(&run.unwrap(), &clear);
         }
     }
-    let stages = stage_noise(&world.program, &simulated, &encrypted);
-    assert_eq!(stages.len(), 7);
+    // every step that makes ciphertexts as a stage of its own
+    let mut program = world.program.clone();
+    for (index, step) in program.steps.iter_mut().enumerate() {
+        step.stage = format!("{index}: {}", step.stage);
+    }
+    let stages = stage_noise(&program, &simulated, &encrypted);
+    // the convolution; in two poolings differences, packing, sums, maxima; packing and product twice
+    assert_eq!(stages.len(), 1 + 2 * 4 + 2 * 2);
     for stage in stages {
         // the modulus switch sees one small secret of 48 bits, whose weight varies by a seventh
         assert!(stage.values >= 32 * 4);
         let sampling = 4.0 / (2.0 * stage.values as f64).sqrt();
         assert_ratio(stage.measured, stage.predicted, 0.15 + sampling);
     }
+}
+
+/// The differences from the clear run in every ciphertext that a step made.
+fn differences(run: &Phases, clear: &Phases, step: usize) -> Vec<f64> {
+    let pairs = run[step].iter().flatten().zip(clear[step].iter().flatten());
+    let values = pairs.filter(|(_, exact)| !exact.is_nan()).map(|(noisy, exact)| noisy - exact);
+    values.map(|difference| difference - difference.round()).collect()
+}
+
+/// Packed results of ReLU, behind a convolution and a max-pool.
+#[test]
+fn encrypted_noise_is_distributed_as_simulated_noise_is() {
+    let world = &*tiny::WORLD;
+    let noise = NoiseModel::new(&world.parameters).unwrap();
+    let looked_up = |step: &Step| matches!(&step.operation, Operation::Lut { key: 0, .. });
+    let step = world.program.steps.iter().position(looked_up).unwrap() + 1;
+    let Operation::ToCkks { placements, .. } = &world.program.steps[step].operation else {
+        panic!("{:?}", world.program.steps[step])
+    };
+    let values = |phases: &Phases, clear: &Phases| -> Vec<f64> {
+        let all = differences(phases, clear, step);
+        placements.iter().map(|placement| all[placement.place.coefficient]).collect()
+    };
+    let (mut encrypted, mut simulated) = (Vec::new(), Vec::new());
+    for seed in 200..248 {
+        let image = world.image(seed);
+        let clear = clear_phases(&world.program, &image).unwrap();
+        let input = world.encrypted_image(seed);
+        let trace = world.server.evaluate(&input, true, &|_| ()).unwrap().trace.unwrap();
+        let opened = world.client.open_trace(&world.program, &trace).unwrap();
+        encrypted.extend(values(&traced_phases(&world.program, opened), &clear));
+        for draw in 0..8 {
+            let run = simulated_phases(&world.program, &noise, &image, 8 * seed + draw).unwrap();
+            simulated.extend(values(&run, &clear));
+        }
+    }
+    assert_eq!(encrypted.len(), 48 * 18);
+    let critical = critical_distance(encrypted.len(), simulated.len(), 0.01);
+    let found = distance(&encrypted, &simulated);
+    assert!(found <= critical, "{found}, at most {critical} of one distribution");
+    // a fifth of a deviation on the mean or half as much noise again would have shown
+    let deviation = root_mean_square(simulated.iter().copied());
+    let moved: Vec<f64> = encrypted.iter().map(|value| value + 0.2 * deviation).collect();
+    assert!(distance(&moved, &simulated) > critical);
+    let wider: Vec<f64> = encrypted.iter().map(|value| value * 1.5).collect();
+    assert!(distance(&wider, &simulated) > critical);
 }
 
 #[test]
@@ -165,9 +223,9 @@ fn a_dead_channel_and_a_constant_pool_run_encrypted() {
         Operator::Dense(tiny::dense(3, 8, 6)),
     ];
     let graph = tiny::chain(Shape::image(1, 6, 6), layers).unwrap();
-    let settings = Settings { ..tiny::settings(9) };
+    let settings = tiny::settings(9);
     let parameters = tiny::parameters(&settings);
-    let program = compile(&graph, &tiny::calibration(&graph, 32), &settings).unwrap();
+    let program = tiny::lowered(&tiny::model(&graph, 32).unwrap(), &settings).unwrap();
     let mut rng = tiny::rng(4);
     let client = Client::new(parameters.clone(), &mut rng).unwrap();
     let keys = client.publish_keys(&mut rng).unwrap().bytes;

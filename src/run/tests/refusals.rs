@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::compile::program::{LinearOutput, Term};
-use crate::message::{Context, EncryptedInput, MESSAGE_LIMIT};
+use crate::message::{Context, EncryptedInput, EncryptedOutput, MESSAGE_LIMIT};
 use bellerophon_bridge::BridgeError;
-use bellerophon_schemes::rlwe::{Ciphertext, Coeffs, Encoder, RlweError};
+use bellerophon_schemes::rlwe::{Ciphertext, Coeffs, Encoder, PackedCiphertext, RlweError};
 use bellerophon_schemes::tfhe::TfheError;
 use bellerophon_schemes::wire;
 
@@ -15,11 +15,10 @@ const TABLE: Table =
 fn identity(input: usize) -> Operation {
     Operation::Linear(LinearMap {
         outputs: vec![LinearOutput {
-            terms: vec![Term { input, weights: vec![(0, 1), (1, 1)] }],
+            terms: vec![Term { register: 0, ciphertext: input, weights: vec![(0, 1), (1, 1)] }],
             coefficients: vec![0],
             biases: vec![0.0],
         }],
-        scale: 1.0,
     })
 }
 
@@ -28,11 +27,17 @@ fn to_lwe(place: Place, key: usize) -> Operation {
 }
 
 fn look_up(key: usize) -> Operation {
-    Operation::Lut { table: TABLE, key }
+    Operation::Lut { tables: vec![(1, TABLE)], key }
 }
 
+fn placed(places: Vec<Place>) -> Vec<Placement> {
+    let placement = |(element, place)| Placement { element, place };
+    places.into_iter().enumerate().map(placement).collect()
+}
+
+/// Sample `i` to place `i`.
 fn to_ckks(places: Vec<Place>) -> Operation {
-    Operation::ToCkks { places, ciphertexts: 1, zeroed: false }
+    Operation::ToCkks { placements: placed(places), ciphertexts: 1, zeroed: false }
 }
 
 /// Step `i` writes register `i + 1`.
@@ -46,7 +51,9 @@ fn program(steps: Vec<(Operation, Vec<usize>)>) -> Program {
     };
     Program {
         parameters: tiny::WORLD.program.parameters.clone(),
-        input: vec![place(0), place(1)],
+        slots: None,
+        input_elements: 2,
+        input: placed(vec![place(0), place(1)]),
         input_amplitude: 0.01,
         steps: steps.into_iter().enumerate().map(step).collect(),
         output: vec![place(0)],
@@ -57,7 +64,7 @@ type ClearOutcome = Result<Vec<Vec<f64>>, ExecuteError<clear::ClearError>>;
 
 fn run_clear(program: &Program) -> ClearOutcome {
     let clear = Clear::new(512);
-    let input = clear.encrypt([0.01, 0.02], program).unwrap();
+    let input = clear.encrypt(&[1.0, 2.0], program).unwrap();
     execute(&clear, program, input, &mut ())
 }
 
@@ -70,6 +77,14 @@ fn run_encrypted(program: &Program) -> Result<Vec<Ciphertext<Coeffs>>, ExecuteEr
     let input = input.ciphertexts.iter().map(|c| c.expand(rlwe).unwrap()).collect();
     let encoder = Encoder::new(rlwe);
     execute(&Encrypted::new(world.server.keys(), &encoder, &|_| ()), program, input, &mut ())
+}
+
+/// The outputs of an encrypted run, in units.
+fn opened(program: &Program) -> Vec<f64> {
+    let ciphertexts = run_encrypted(program).unwrap();
+    let ciphertexts = ciphertexts.iter().map(PackedCiphertext::from).collect();
+    let bytes = wire::to_bytes(&EncryptedOutput { ciphertexts }).unwrap();
+    tiny::WORLD.client.decrypt(program, &bytes).unwrap()
 }
 
 /// The whole way: 2 |0.01 + 0.01| in units of the table.
@@ -110,7 +125,6 @@ fn registers_without_what_a_step_needs_are_refused() {
         (steps, 4)
     };
     let cases = [
-        ring(vec![(identity(0), vec![])]),
         ring(vec![(identity(0), vec![1])]), // its own output
         ring(vec![(identity(0), vec![99])]),
         ring(vec![(look_up(0), vec![0])]),
@@ -131,6 +145,58 @@ fn registers_without_what_a_step_needs_are_refused() {
         let error = run_encrypted(&program).unwrap_err();
         assert!(matches!(&error, ExecuteError::Register { index, .. } if *index == at));
         assert!(error.to_string().contains(&format!("step {at} (stage {at})")));
+    }
+}
+
+#[test]
+fn terms_of_registers_that_a_step_does_not_read_are_refused() {
+    let steps = vec![(identity(0), vec![])];
+    let clear = run_clear(&program(steps.clone()));
+    assert!(matches!(clear, Err(ExecuteError::Step { index: 0, .. })), "{clear:?}");
+    assert_eq!(refused(steps, 0), RunError::MissingCiphertext { index: 0, count: 0 });
+}
+
+/// Two values through two tables, one of them packed twice.
+#[test]
+fn each_table_takes_its_share_and_a_sample_can_go_to_several_places() {
+    let identity = Table { function: Function::Identity, ..TABLE };
+    let placements = [(0, 0), (1, 1), (1, 2)];
+    let placement = |(element, coefficient)| Placement { element, place: place(coefficient) };
+    let packing = Operation::ToCkks {
+        placements: placements.map(placement).to_vec(),
+        ciphertexts: 1,
+        zeroed: true,
+    };
+    let tables = vec![(1, identity), (1, TABLE)];
+    let steps = vec![
+        (Operation::ToLwe { places: vec![place(0), place(1)], key: 0 }, vec![0]),
+        (Operation::Lut { tables, key: 0 }, vec![1]),
+        (packing, vec![2]),
+    ];
+    let mut program = program(steps);
+    program.output = vec![place(0), place(1), place(2), place(3)];
+    let second = 0.02 / TABLE.input * TABLE.output - TABLE.offset();
+    let expected = [0.01 / TABLE.input * TABLE.output, second, second, 0.0];
+    let (clear, encrypted) = (run_clear(&program).unwrap(), opened(&program));
+    for (index, expected) in expected.into_iter().enumerate() {
+        assert!((clear[0][index] - expected).abs() < 1e-12);
+        let found = encrypted[index] * 0.01; // units to turns
+        assert!((found - expected).abs() < 5e-4, "{index}: {found} for {expected}");
+    }
+}
+
+#[test]
+fn ciphertexts_that_nothing_is_packed_into_are_zero() {
+    let mut steps = whole();
+    let far = Place { ciphertext: 2, coefficient: 3 };
+    steps[3].0 = Operation::ToCkks { placements: placed(vec![far]), ciphertexts: 4, zeroed: true };
+    steps.truncate(4);
+    let mut program = program(steps);
+    assert_eq!(run_clear(&program).unwrap().len(), 4);
+    program.output = (0..4).map(|ciphertext| Place { ciphertext, coefficient: 3 }).collect();
+    for (index, value) in opened(&program).into_iter().enumerate() {
+        let expected = if index == 2 { 0.2 - TABLE.offset() / 0.01 } else { 0.0 };
+        assert!((value - expected).abs() < 0.05, "ciphertext {index}: {value} for {expected}");
     }
 }
 
@@ -176,7 +242,7 @@ fn clear_refuses_places_that_do_not_exist() {
     far.steps.clear();
     let error = clear::evaluate(&far, &[0.0, 0.0]).unwrap_err();
     assert!(matches!(error, ExecuteError::Input(_)));
-    far.input[0] = outside;
+    far.input[0].place = outside;
     let error = clear::evaluate(&far, &[0.0, 0.0]).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -218,13 +284,19 @@ fn encrypted_refuses_samples_that_a_step_cannot_take() {
     assert!(matches!(error, TfheError::Dimension { expected: 9, found: 10, .. }), "{error:?}");
     let beyond = Table { output: 5.0, input: 0.05, ..TABLE };
     let RunError::Bridge(BridgeError::Tfhe(error)) =
-        replaced(2, Operation::Lut { table: beyond, key: 0 })
+        replaced(2, Operation::Lut { tables: vec![(1, beyond)], key: 0 })
     else {
         panic!()
     };
     assert!(matches!(error, TfheError::TableRange { .. }), "{error:?}");
-    let count = BridgeError::PositionCount { samples: 1, positions: 2 };
-    assert_eq!(replaced(3, to_ckks(vec![place(0), place(1)])), RunError::Bridge(count));
+    for count in [2, usize::MAX] {
+        let tables = vec![(1, TABLE), (count, TABLE)];
+        let error = replaced(2, Operation::Lut { tables, key: 0 });
+        let RunError::Bridge(BridgeError::Tfhe(error)) = error else { panic!("{error:?}") };
+        assert!(matches!(error, TfheError::Dimension { found: 1, .. }), "{error:?}");
+    }
+    let missing = BridgeError::SampleIndex { index: 1, count: 1 };
+    assert_eq!(replaced(3, to_ckks(vec![place(0), place(1)])), RunError::Bridge(missing));
     let none = Operation::ToLwe { places: vec![], key: 0 };
     let mut steps = whole();
     steps[1].0 = none;
