@@ -100,9 +100,12 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Random samples, the tables they go through, and the key.
+type Batch = (SwitchedLweBatch, Vec<(usize, Table)>, usize);
+
 /// The table steps of a program on random samples.
 struct OwnBootstraps {
-    batches: Vec<(SwitchedLweBatch, Vec<(usize, Table)>, usize)>,
+    batches: Vec<Batch>,
 }
 
 impl OwnBootstraps {

@@ -29,6 +29,6 @@ pub mod polynomial;
 pub mod report;
 pub mod run;
 pub mod server;
-pub mod tune;
 #[cfg(test)]
 mod tiny;
+pub mod tune;

@@ -109,7 +109,11 @@ impl Server {
     /// # Errors
     /// [`ServerError::Program`] for a program without such polynomials, [`ServerError::Wire`] for
     /// bytes that are no keys for it, [`ServerError::Bridge`] for keys of another client.
-    pub fn with_slot_keys(mut self, level: SecurityLevel, keys: &[u8]) -> Result<Self, ServerError> {
+    pub fn with_slot_keys(
+        mut self,
+        level: SecurityLevel,
+        keys: &[u8],
+    ) -> Result<Self, ServerError> {
         let Some(literal) = self.program.slots.clone() else {
             let reason = "it has no polynomials in slots".to_owned();
             return Err(ServerError::Program { reason });

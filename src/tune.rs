@@ -199,7 +199,8 @@ impl Bridge {
         let scale = Amplitude::new(0.5).to_scale(self.parameters.ring().modulus())?;
         let plaintext = Encoder::new(parameters).encode_coefficients(&values, scale)?;
         let mut rng = ChaCha20Rng::seed_from_u64(4);
-        let encrypted = Encryptor::new(parameters).encrypt(&plaintext, self.secrets.ring(), &mut rng)?;
+        let encrypted =
+            Encryptor::new(parameters).encrypt(&plaintext, self.secrets.ring(), &mut rng)?;
         Ok(encrypted.expand(parameters)?)
     }
 }

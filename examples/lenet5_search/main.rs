@@ -147,9 +147,7 @@ fn row(name: &str, settings: &Settings, model: &Model, test: &TestSet) -> Result
         .images
         .par_iter()
         .enumerate()
-        .map(|(seed, image)| {
-            Ok(largest(&simulate(&compiled.program, &noise, image, seed as u64)?))
-        })
+        .map(|(seed, image)| Ok(largest(&simulate(&compiled.program, &noise, image, seed as u64)?)))
         .collect::<Result<Vec<_>, Failure>>()?;
     Ok(format!(
         "| {name} | {} | {} bits | {:.1} | {:.2} | {:.2} | {:.2} |",

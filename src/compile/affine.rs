@@ -241,7 +241,9 @@ fn convolved(first: &Convolution, second: &Convolution) -> Option<Convolution> {
     for output in 0..outputs {
         for (between, channel) in input_channels(second, output).enumerate() {
             let sources = input_channels(first, channel);
-            for ((a, b), &outer) in second.weights.slice(ndarray::s![output, between, .., ..]).indexed_iter() {
+            for ((a, b), &outer) in
+                second.weights.slice(ndarray::s![output, between, .., ..]).indexed_iter()
+            {
                 let offset = [
                     a * second.dilations[0] * first.strides[0],
                     b * second.dilations[1] * first.strides[1],

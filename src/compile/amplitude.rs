@@ -38,6 +38,8 @@ struct Reading {
     scale: f64,
     /// Whether every integer multiple of `scale` serves as well.
     flexible: bool,
+    /// Integers per unit at which any amplitude does, of weights that are flexible.
+    full: f64,
 }
 
 /// Chooses all amplitudes.
@@ -87,33 +89,38 @@ fn readings(stages: &[Stage], value: usize, settings: &Settings) -> Vec<Reading>
         let largest = term.kernel.weights.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
         let whole = weight_scale(term.kernel.weights.iter(), 4);
         let flexible = (whole * largest).round() <= FLEXIBLE && whole <= FLEXIBLE && largest > 0.0;
-        Reading { stage, scale: if flexible { whole } else { scale }, flexible }
+        let full = f64::from(bits - 1).exp2() / largest.max(f64::MIN_POSITIVE);
+        Reading { stage, scale: if flexible { whole } else { scale }, flexible, full }
     };
-    let terms = stages.iter().enumerate().flat_map(|(i, stage)| {
-        stage.affine.terms.iter().map(move |term| (i, term))
-    });
+    let terms = stages
+        .iter()
+        .enumerate()
+        .flat_map(|(i, stage)| stage.affine.terms.iter().map(move |term| (i, term)));
     terms.filter(|(_, term)| term.source == value).map(reading).collect()
 }
 
 /// The amplitude of a value: what its readers need, between them where they differ.
 fn choose(readings: &[Reading], limits: &[f64], linear: &[Option<f64>], most: f64) -> f64 {
-    let needed = |reading: &Reading| {
-        linear[reading.stage].unwrap_or(limits[reading.stage]) / reading.scale
-    };
-    let (flexible, fixed): (Vec<&Reading>, Vec<&Reading>) =
-        readings.iter().partition(|reading| reading.flexible);
-    let ends = |readings: &[&Reading]| {
-        let needed = readings.iter().map(|reading| needed(reading));
-        needed.fold((f64::INFINITY, 0f64), |(low, high), a| (low.min(a), high.max(a)))
-    };
-    let bound = ends(&flexible).0.min(most);
-    let (low, high) = ends(&fixed);
-    let amplitude = if fixed.is_empty() { bound } else { (low * high).sqrt().min(bound) };
+    let at = |reading: &Reading| linear[reading.stage].unwrap_or(limits[reading.stage]);
+    let decided = |reading: &&Reading| reading.flexible && linear[reading.stage].is_some();
+    // one residual sum can be met by a whole multiple of its amplitude, several cannot
+    let several = readings.iter().filter(decided).count() > 1;
+    let (mut low, mut high, mut bound) = (f64::INFINITY, 0f64, most);
+    for reading in readings {
+        if reading.flexible {
+            bound = bound.min(at(reading) / reading.scale);
+        }
+        if !reading.flexible || several {
+            let scale = if reading.flexible { reading.full } else { reading.scale };
+            (low, high) = (low.min(at(reading) / scale), high.max(at(reading) / scale));
+        }
+    }
+    // between them, but no reader loses more than two bits of its weights
+    let between = if high > 0.0 { (low * high).sqrt().min(4.0 * low) } else { f64::INFINITY };
+    let amplitude = between.min(bound);
     let amplitude = if amplitude.is_finite() { amplitude } else { 1.0 };
-    // a residual sum whose other part is chosen already takes a whole multiple
-    let decided = flexible.iter().find(|reading| linear[reading.stage].is_some());
-    decided.map_or(amplitude, |reading| {
-        let whole = needed(reading);
+    readings.iter().find(decided).map_or(amplitude, |reading| {
+        let whole = at(reading) / reading.scale;
         whole / (whole / amplitude).ceil().max(1.0)
     })
 }
@@ -121,7 +128,9 @@ fn choose(readings: &[Reading], limits: &[f64], linear: &[Option<f64>], most: f6
 /// The largest amplitude of the linear form at which everything up to the table's input fits.
 fn limit(stage: &Stage, seen: &StageCalibration, settings: &Settings) -> f64 {
     let (turns, width) = match &stage.activation {
-        Some(activation) if activation.slots => (SLOTS_WIDTH, seen.expected().magnitude().max(1e-9)),
+        Some(activation) if activation.slots => {
+            (SLOTS_WIDTH, seen.expected().magnitude().max(1e-9))
+        }
         Some(_) => (0.5, width(seen.expected())),
         None => (0.5, seen.expected().magnitude()),
     };

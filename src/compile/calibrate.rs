@@ -10,13 +10,14 @@ use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::PoisonError;
 
 /// The effect of noise is measured on this many images: those of the smallest margins, which alone
 /// can change sides and are not like the others.
 const PROBED: usize = 32;
 /// The probability with which a new image may leave each end of the expected range.
 const RARE: f64 = 2e-3;
+/// Images are evaluated so many at a time.
+const CHUNK: usize = 32;
 /// Margins are kept as this many quantiles at most.
 const MOST_MARGINS: usize = 2048;
 /// The noise whose effect is measured, relative to the width of the range.
@@ -152,25 +153,34 @@ pub fn comparisons(pool: &Pool) -> usize {
 /// # Errors
 /// [`CompileError::NoSamples`] without images, [`CompileError::NotFinite`] for a value that is none,
 /// [`CompileError::Graph`] for an image of another shape.
-pub fn calibrate<S>(graph: &Graph, stages: &[Stage], samples: S) -> Result<Calibration, CompileError>
+pub fn calibrate<S>(
+    graph: &Graph,
+    stages: &[Stage],
+    samples: S,
+) -> Result<Calibration, CompileError>
 where
     S: IntoIterator<Item = ArrayD<f64>>,
     S::IntoIter: Send,
 {
-    let begun: Vec<Probe> = Vec::new();
-    let probes = std::sync::Mutex::new(begun);
-    let seen = samples.into_iter().par_bridge().map(|sample| {
-        let (calibration, values) = Calibration::of_sample(graph, stages, &sample)?;
-        let probe = Probe { margin: calibration.margins[0], values };
-        keep_smallest(&mut probes.lock().unwrap_or_else(PoisonError::into_inner), probe);
-        Ok::<_, CompileError>(calibration)
-    });
-    let merged = seen.try_reduce_with(|a, b| Ok(a.merge(b))).ok_or(CompileError::NoSamples)??;
-    let mut calibration = merged.finish(stages);
-    let probes = probes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let gains = probes.par_iter().enumerate().map(|(seed, probe)| {
-        probe.gains(graph, stages, &calibration, seed as u64)
-    });
+    let (mut merged, mut probes): (Option<Calibration>, Vec<Probe>) = (None, Vec::new());
+    let mut samples = samples.into_iter().peekable();
+    // merged in order, so that the same images give the same calibration to the last bit
+    while samples.peek().is_some() {
+        let chunk: Vec<ArrayD<f64>> = samples.by_ref().take(CHUNK).collect();
+        let seen = chunk.par_iter().map(|sample| Calibration::of_sample(graph, stages, sample));
+        for (calibration, values) in seen.collect::<Result<Vec<_>, _>>()? {
+            keep_smallest(&mut probes, Probe { margin: calibration.margins[0], values });
+            merged = Some(match merged {
+                Some(merged) => merged.merge(calibration),
+                None => calibration,
+            });
+        }
+    }
+    let mut calibration = merged.ok_or(CompileError::NoSamples)?.finish(stages);
+    let gains = probes
+        .par_iter()
+        .enumerate()
+        .map(|(seed, probe)| probe.gains(graph, stages, &calibration, seed as u64));
     let gains: Vec<Vec<[f64; 2]>> = gains.collect();
     for (index, stage) in calibration.stages.iter_mut().enumerate() {
         let mean = |gain: usize| {

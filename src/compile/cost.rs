@@ -149,10 +149,16 @@ impl Costs {
             let size = shape.polynomial_size as f64;
             polynomials as f64 * size * size.log2() / shape.grouping_factor as f64
         };
-        let ratio = |(known, each): &(Shape, f64)| (work(&shape) / work(known), *each);
-        let nearest = self.bootstraps.iter().map(ratio);
-        let nearest = nearest.min_by(|a, b| a.0.ln().abs().total_cmp(&b.0.ln().abs()));
-        nearest.map_or(f64::INFINITY, |(ratio, each)| ratio * each)
+        let distance = |known: &Shape| {
+            let differs =
+                (known.levels, known.grouping_factor) != (shape.levels, shape.grouping_factor);
+            (differs, (work(&shape) / work(known)).ln().abs())
+        };
+        let nearest = self.bootstraps.iter().min_by(|(a, _), (b, _)| {
+            let (a, b) = (distance(a), distance(b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+        });
+        nearest.map_or(f64::INFINITY, |(known, each)| each * work(&shape) / work(known))
     }
 
     /// Seconds of each step, on all threads.

@@ -64,7 +64,8 @@ impl Grid {
                 for (i, j) in range.clone().flat_map(|i| (0..self.columns).map(move |j| (i, j))) {
                     let element = (channel * rows.len() + rank(i)) * self.columns + j;
                     let coefficient = (i - range.start) * self.row + j * self.column;
-                    placements.push(Placement { element, place: Place { ciphertext, coefficient } });
+                    placements
+                        .push(Placement { element, place: Place { ciphertext, coefficient } });
                 }
             }
         }
@@ -179,7 +180,12 @@ pub(super) fn pitch(term: &Term, rows: usize, row: usize) -> usize {
 
 impl Windows {
     /// For a convolution whose results have these rows and columns.
-    pub fn new(term: &Term, [rows, columns]: [usize; 2], row: usize, tiles: &[Range<usize>]) -> Self {
+    pub fn new(
+        term: &Term,
+        [rows, columns]: [usize; 2],
+        row: usize,
+        tiles: &[Range<usize>],
+    ) -> Self {
         let axes = [Axis::new(term, 0), Axis::new(term, 1)];
         let zeroed = axes[0].leaves(rows) || axes[1].leaves(columns);
         Self { channels: term.from[0], columns, row, tiles: tiles.to_vec(), zeroed, axes }
@@ -271,7 +277,9 @@ impl Windows {
             let step = (self.tiles[tile].start + i) as isize + rows.first();
             let Some(row) = rows.source(p, step) else { continue };
             for j in 0..self.columns + columns.span() {
-                let Some(column) = columns.source(q, j as isize + columns.first()) else { continue };
+                let Some(column) = columns.source(q, j as isize + columns.first()) else {
+                    continue;
+                };
                 let coefficient = base.coefficient + i * self.row + j;
                 let place = Place { coefficient, ..base };
                 placements.push(Placement { element: map + row * columns.length + column, place });
@@ -350,9 +358,7 @@ pub(super) fn tiles(
 ) -> Option<Vec<Range<usize>>> {
     let windows = rows.saturating_sub(extent) / step + 1;
     let length = |count: usize| (count - 1) * step + extent;
-    let fits = |count: usize| {
-        terms.iter().all(|term| pitch(term, length(count), row) <= dimension)
-    };
+    let fits = |count: usize| terms.iter().all(|term| pitch(term, length(count), row) <= dimension);
     let count = (1..=windows).rev().find(|&count| fits(count))?;
     let parts = windows.div_ceil(count);
     let each = windows.div_ceil(parts);

@@ -6,8 +6,8 @@ use super::calibrate::{Calibration, StageCalibration};
 use super::layout::{self, Grid, Spread, Windows};
 use super::noise;
 use super::program::{
-    Function, LinearMap, LinearOutput, Operation, PhaseFunction, Place, Placement, Program, Register, Step, Table,
-    Term,
+    Function, LinearMap, LinearOutput, Operation, PhaseFunction, Place, Placement, Program,
+    Register, Step, Table, Term,
 };
 use super::stage::{Activation, Pool, Stage};
 use super::{CompileError, Settings};
@@ -252,7 +252,8 @@ impl<'a> Lowering<'a> {
                 for (at, &row) in rows.iter().enumerate() {
                     for (element, weight) in dense_row(term, row) {
                         let place = spread.place(element);
-                        let exponent = (at + 2 * self.dimension - place.coefficient) % (2 * self.dimension);
+                        let exponent =
+                            (at + 2 * self.dimension - place.coefficient) % (2 * self.dimension);
                         let ciphertext = packed[number].first + place.ciphertext;
                         taps.add((number, ciphertext), exponent, weight * scale);
                     }
@@ -291,12 +292,12 @@ impl<'a> Lowering<'a> {
         let mut outputs = Vec::with_capacity(channels * grid.tiles.len());
         for (tile, range) in grid.tiles.iter().enumerate() {
             let coefficients = grid.coefficients(tile);
-            let mut taps = self.convolution_taps(index, stage, &packed, tile);
-            for channel in 0..channels {
+            let taps = self.convolution_taps(index, stage, &packed, tile);
+            for (channel, mut taps) in taps.into_iter().enumerate() {
                 let first = (channel * rows + range.start) * columns;
                 let biases = &biases[first..first + range.len() * columns];
                 outputs.push(LinearOutput {
-                    terms: taps[channel].terms(),
+                    terms: taps.terms(),
                     coefficients: coefficients.clone(),
                     biases: biases.iter().map(|bias| bias * amplitude).collect(),
                 });
@@ -338,8 +339,10 @@ impl<'a> Lowering<'a> {
     fn grid(&self, stage: &Stage) -> Result<Grid, CompileError> {
         let [channels, rows, columns] = stage.affine.dims;
         let terms = &stage.affine.terms;
-        let needed = terms.iter().map(|term| layout::row_distance(term, columns)).max().unwrap_or(1);
-        let mut known: Vec<usize> = terms.iter().flat_map(|term| self.row_distances(term)).collect();
+        let needed =
+            terms.iter().map(|term| layout::row_distance(term, columns)).max().unwrap_or(1);
+        let mut known: Vec<usize> =
+            terms.iter().flat_map(|term| self.row_distances(term)).collect();
         known.retain(|row| (needed..needed + needed / 4 + 2).contains(row));
         let row = known.into_iter().min().unwrap_or(needed);
         let windows = stage.pools.iter().rev().fold([1, 1], |[extent, step], pool| {
@@ -347,7 +350,11 @@ impl<'a> Lowering<'a> {
         });
         let tiles = layout::tiles(terms, rows, row, windows, self.dimension);
         let tiles = tiles.ok_or(CompileError::TooLarge {
-            elements: terms.iter().map(|term| layout::pitch(term, windows[0], row)).max().unwrap_or(0),
+            elements: terms
+                .iter()
+                .map(|term| layout::pitch(term, windows[0], row))
+                .max()
+                .unwrap_or(0),
             dimension: self.dimension,
         })?;
         Ok(Grid { channels, columns, tiles, row, column: 1 })
@@ -424,7 +431,8 @@ impl<'a> Lowering<'a> {
         let sum = pair([1, factor], table.offset());
         self.amplitude = table.input;
         let difference = self.push(name, difference, registers.to_vec());
-        let looked_up = self.look_up(name, difference, grid.places(), vec![table], self.settings.pool_key);
+        let looked_up =
+            self.look_up(name, difference, grid.places(), vec![table], self.settings.pool_key);
         let placements = grid.placements();
         let ciphertexts = super::program::count_ciphertexts(&placements);
         let packing = Operation::ToCkks { placements, ciphertexts, zeroed: false };
@@ -457,7 +465,8 @@ impl<'a> Lowering<'a> {
         let expected = seen.expected();
         let spare = 0.5 - (expected.max - expected.min) * input;
         let start = expected.min * input - spare / 2.0;
-        let table = |function: &Function| Table { function: function.clone(), start, input, output };
+        let table =
+            |function: &Function| Table { function: function.clone(), start, input, output };
         let tables = activation.functions.iter().map(table).collect();
         let (places, key) = (self.places.all(), self.settings.activation_key);
         let samples = self.look_up(&activation.name, self.register, places, tables, key);
@@ -471,12 +480,12 @@ impl<'a> Lowering<'a> {
         };
         let (input, output) = (self.amplitude, self.amplitudes.values[index + 1]);
         // from units to units, to from turns to turns
-        let scaled = coefficients.iter().enumerate().map(|(power, coefficient)| {
-            coefficient * output / input.powi(power as i32)
-        });
-        let polynomial = Polynomial::monomial(scaled.collect()).map_err(|error| {
-            super::unsupported(&activation.name, error.to_string())
-        })?;
+        let scaled = coefficients
+            .iter()
+            .enumerate()
+            .map(|(power, coefficient)| coefficient * output / input.powi(power as i32));
+        let polynomial = Polynomial::monomial(scaled.collect())
+            .map_err(|error| super::unsupported(&activation.name, error.to_string()))?;
         let function = PhaseFunction {
             polynomial,
             width: amplitude::SLOTS_WIDTH,

@@ -57,7 +57,9 @@ pub enum CompileError {
         dimension: usize,
     },
     /// The calibration is of another graph.
-    #[error("the calibration is of {found} stages, the network has {expected} or others: calibrate it")]
+    #[error(
+        "the calibration is of {found} stages, the network has {expected} or others: calibrate it"
+    )]
     Calibration {
         /// Stages of the network.
         expected: usize,

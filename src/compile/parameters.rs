@@ -72,16 +72,17 @@ pub struct Candidate {
     pub key_bytes: f64,
 }
 
-/// Ring dimension of the values, modulus and gadgets of the bridge: the largest prime that the
-/// fastest transforms take, and enough digits that none of this shows beside a table's noise.
-const LOG_DIMENSION: u32 = 11;
+/// Ring dimensions of the values, modulus and gadgets of the bridge: the largest prime that the
+/// fastest transforms take, and enough digits that none of this shows beside a table's noise. The
+/// larger ring allows tables of 4096 entries, of half the noise for a good two times the time.
+const LOG_DIMENSIONS: [u32; 2] = [11, 12];
 const MODULUS_BITS: u32 = 50;
 const DOWN_GADGET: (u32, u32) = (8, 2);
 const UP_GADGET: (u32, u32) = (8, 6);
 
-/// Dimensions of the small secret; all grouping factors divide them.
+/// Dimensions of the small secret; a grouping factor of three takes every third.
 const DIMENSIONS: std::ops::RangeInclusive<usize> = 600..=900;
-const DIMENSION_STEP: usize = 12;
+const DIMENSION_STEP: usize = 4;
 const WEIGHT_BITS: std::ops::RangeInclusive<u32> = 6..=11;
 /// Bits of a weight of the first layer beyond those of the input.
 const INPUT_MARGIN_BITS: u32 = 4;
@@ -92,7 +93,7 @@ const MOST_KEY_BYTES: f64 = 512e6;
 
 /// The margin of an activation's window over the calibrated range: more for fewer images.
 pub(super) fn activation_margin(samples: usize) -> f64 {
-    1.04 + 0.3 / (samples.max(1) as f64).sqrt()
+    1.035 + 0.3 / (samples.max(1) as f64).sqrt()
 }
 
 /// A key that could be used, with what it costs and adds.
@@ -144,14 +145,15 @@ pub fn search(
         models.push((settings, model));
     }
     let mut points = Vec::new();
-    let dimensions = dimensions(request).into_iter();
-    let sets = dimensions.map(|dimension| keys(request, dimension, costs));
+    let rings = LOG_DIMENSIONS.into_iter();
+    let rings = rings.flat_map(|log| dimensions(request, log).into_iter().map(move |n| (log, n)));
+    let sets = rings.map(|(log, dimension)| keys(request, log, dimension, costs));
     let sets = sets.collect::<Result<Vec<_>, _>>()?;
     for set in &sets {
         for activation in &set.keys {
             for pool in &set.keys {
                 let needed = counts[0] > 0.0 || pool.literal == activation.literal;
-                if needed && pool.bytes + activation.bytes <= MOST_KEY_BYTES {
+                if needed && key_bytes_of(pool, activation) <= MOST_KEY_BYTES {
                     let seconds = counts[0] * pool.seconds + counts[1] * activation.seconds;
                     points.extend(models.iter().map(|(settings, model)| {
                         let variances = set.variances(pool, activation);
@@ -163,6 +165,12 @@ pub fn search(
         }
     }
     Ok(frontier(points).into_iter().map(|point| point.candidate(costs)).collect())
+}
+
+/// Bytes of both keys, or of the one that serves for both.
+fn key_bytes_of(pool: &Key, activation: &Key) -> f64 {
+    let second = if pool.literal == activation.literal { 0.0 } else { pool.bytes };
+    activation.bytes + second
 }
 
 /// A choice on the way, with what the frontier compares.
@@ -181,11 +189,11 @@ impl Point<'_> {
     fn candidate(&self, costs: &Costs) -> Candidate {
         let variances = self.set.variances(self.pool, self.activation);
         Candidate {
-            settings: with_keys(self.settings, self.set.dimension, self.pool, self.activation),
+            settings: with_keys(self.settings, self.set, self.pool, self.activation),
             seconds: self.seconds / costs.speedup,
             agreement: self.model.agreement(&variances),
             deviation: self.output,
-            key_bytes: self.pool.bytes + self.activation.bytes,
+            key_bytes: key_bytes_of(self.pool, self.activation),
         }
     }
 }
@@ -215,9 +223,7 @@ pub fn select(frontier: &[Candidate], target: Target) -> Result<&Candidate, Comp
     let reaches = |candidate: &&Candidate| match target {
         Target::Agreement(part) => candidate.agreement >= part,
         Target::MaxError(error) => 4.0 * candidate.deviation <= error,
-        Target::Loss { most, times } => {
-            1.0 - candidate.agreement <= most.max(times * (1.0 - best))
-        }
+        Target::Loss { most, times } => 1.0 - candidate.agreement <= most.max(times * (1.0 - best)),
     };
     frontier.iter().find(reaches).ok_or_else(|| CompileError::Unreachable {
         target: target.to_string(),
@@ -232,17 +238,22 @@ pub fn select(frontier: &[Candidate], target: Target) -> Result<&Candidate, Comp
     })
 }
 
-fn dimensions(request: &Request) -> Vec<usize> {
+fn dimensions(request: &Request, log_dimension: u32) -> Vec<usize> {
     match request.assumptions {
         Assumptions::Compact => DIMENSIONS.step_by(DIMENSION_STEP).collect(),
-        Assumptions::Conservative => vec![1 << (LOG_DIMENSION - 1)],
+        Assumptions::Conservative => vec![1 << (log_dimension - 1)],
     }
 }
 
-fn literal(request: &Request, lwe_dimension: usize, bootstraps: Vec<BootstrapLiteral>) -> ParametersLiteral {
+fn literal(
+    request: &Request,
+    log_dimension: u32,
+    lwe_dimension: usize,
+    bootstraps: Vec<BootstrapLiteral>,
+) -> ParametersLiteral {
     ParametersLiteral {
         assumptions: request.assumptions,
-        log_dimension: LOG_DIMENSION,
+        log_dimension,
         modulus_bits: MODULUS_BITS,
         lwe_dimension,
         down_gadget: DOWN_GADGET,
@@ -254,7 +265,7 @@ fn literal(request: &Request, lwe_dimension: usize, bootstraps: Vec<BootstrapLit
 /// Settings without keys yet.
 fn settings(request: &Request, calibration: &Calibration, weight_bits: u32) -> Settings {
     Settings {
-        parameters: literal(request, 0, Vec::new()),
+        parameters: literal(request, 0, 0, Vec::new()),
         pool_key: 0,
         activation_key: 0,
         weight_bits,
@@ -264,9 +275,10 @@ fn settings(request: &Request, calibration: &Calibration, weight_bits: u32) -> S
     }
 }
 
-fn with_keys(settings: &Settings, dimension: usize, pool: &Key, activation: &Key) -> Settings {
+fn with_keys(settings: &Settings, set: &KeySet, pool: &Key, activation: &Key) -> Settings {
     let mut settings = settings.clone();
-    settings.parameters.lwe_dimension = dimension;
+    settings.parameters.log_dimension = set.log_dimension;
+    settings.parameters.lwe_dimension = set.dimension;
     settings.parameters.bootstraps = vec![activation.literal];
     if pool.literal != activation.literal {
         settings.parameters.bootstraps.push(pool.literal);
@@ -277,6 +289,7 @@ fn with_keys(settings: &Settings, dimension: usize, pool: &Key, activation: &Key
 
 /// The keys of one dimension, and the variances that do not depend on them.
 struct KeySet {
+    log_dimension: u32,
     dimension: usize,
     fixed: Variances,
     keys: Vec<Key>,
@@ -294,15 +307,23 @@ impl KeySet {
     }
 }
 
-fn keys(request: &Request, dimension: usize, costs: &Costs) -> Result<KeySet, CompileError> {
+fn keys(
+    request: &Request,
+    log_dimension: u32,
+    dimension: usize,
+    costs: &Costs,
+) -> Result<KeySet, CompileError> {
     let mut literals = Vec::new();
-    for shape in Shape::all(1 << LOG_DIMENSION) {
+    for shape in Shape::all(1 << log_dimension) {
         let wanted = request.grouping_factor.is_none_or(|factor| factor == shape.grouping_factor);
         if wanted && dimension.is_multiple_of(shape.grouping_factor) {
             literals.push(best_gadget(shape, dimension, request.security)?);
         }
     }
-    let parameters = bridge::Parameters::new(literal(request, dimension, literals.clone()), request.security)?;
+    let parameters = bridge::Parameters::new(
+        literal(request, log_dimension, dimension, literals.clone()),
+        request.security,
+    )?;
     let mut keys = Vec::new();
     let mut fixed = Variances::default();
     for (index, literal) in literals.into_iter().enumerate() {
@@ -322,13 +343,14 @@ fn keys(request: &Request, dimension: usize, costs: &Costs) -> Result<KeySet, Co
             other.seconds <= key.seconds
                 && other.input <= key.input
                 && other.output <= key.output
-                && (other.seconds, other.input, other.output) != (key.seconds, key.input, key.output)
+                && (other.seconds, other.input, other.output)
+                    != (key.seconds, key.input, key.output)
         })
     };
     let keep: Vec<bool> = keys.iter().map(|key| !beaten(key)).collect();
     let mut keep = keep.into_iter();
     keys.retain(|_| keep.next().unwrap_or(true));
-    Ok(KeySet { dimension, fixed, keys })
+    Ok(KeySet { log_dimension, dimension, fixed, keys })
 }
 
 /// The decomposition base of the least noise.

@@ -110,9 +110,9 @@ impl Preset {
     #[must_use]
     pub fn target(self) -> super::Target {
         let (most, times) = match self {
-            Self::Fast => (0.0012, 5.0),
-            Self::Balanced => (0.0004, 2.0),
-            Self::Precise => (0.0002, 1.1),
+            Self::Fast => (0.0007, 5.0),
+            Self::Balanced => (0.00036, 2.0),
+            Self::Precise => (0.00025, 1.1),
         };
         super::Target::Loss { most, times }
     }

@@ -64,9 +64,9 @@ fn is_monotone(operator: &Operator) -> bool {
 fn feeds_only_max_pool(graph: &Graph, consumers: &[Vec<NodeId>], id: NodeId) -> bool {
     let is_pool = |id: &NodeId| {
         let node = graph.node(*id);
-        node.is_ok_and(|node| {
-            matches!(node.operator(), Operator::MaxPool(pool) if pool.pads == [0; 4])
-        })
+        node.is_ok_and(
+            |node| matches!(node.operator(), Operator::MaxPool(pool) if pool.pads == [0; 4]),
+        )
     };
     id != graph.output() && matches!(consumers[id.index()].as_slice(), [next] if is_pool(next))
 }

@@ -67,7 +67,11 @@ impl FromStr for Schemes {
             })?;
             Ok((name.trim().to_owned(), scheme.trim().parse()?))
         };
-        text.split(',').filter(|part| !part.trim().is_empty()).map(one).collect::<Result<_, _>>().map(Self)
+        text.split(',')
+            .filter(|part| !part.trim().is_empty())
+            .map(one)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -92,7 +96,8 @@ impl Schemes {
     pub fn check(&self, stages: &[Stage]) -> Result<(), CompileError> {
         let known = |name: &str| name == "all" || stages.iter().any(|stage| names(stage, name));
         let Some((name, _)) = self.0.iter().find(|(name, _)| !known(name)) else { return Ok(()) };
-        let all: Vec<&str> = stages.iter().filter(|s| s.activation.is_some()).map(|s| s.name.as_str()).collect();
+        let all: Vec<&str> =
+            stages.iter().filter(|s| s.activation.is_some()).map(|s| s.name.as_str()).collect();
         let reason = format!("all, or one of the layers {}", all.join(", "));
         Err(CompileError::Scheme { found: name.clone(), reason })
     }
@@ -152,9 +157,9 @@ pub fn replace(
 
 /// The range of what a stage's activation reads.
 fn range(graph: &Graph, stage: &Stage, samples: &[ArrayD<f64>]) -> Result<Range, CompileError> {
-    let seen = samples.par_iter().map(|sample| {
-        Ok(Range::of(&graph.values(sample)?[stage.reading.index()]))
-    });
+    let seen = samples
+        .par_iter()
+        .map(|sample| Ok(Range::of(&graph.values(sample)?[stage.reading.index()])));
     let merged = seen.try_reduce_with(|a, b| Ok::<_, CompileError>(a.merge(b)));
     merged.ok_or(CompileError::NoSamples)?
 }

@@ -172,7 +172,8 @@ impl Cutter<'_> {
             }
             self.refresh(input)?;
         }
-        let reason = "mean-pools must not leave padding out of the mean; write it with count_include_pad";
+        let reason =
+            "mean-pools must not leave padding out of the mean; write it with count_include_pad";
         Err(unsupported(node.name(), reason))
     }
 
@@ -187,7 +188,9 @@ impl Cutter<'_> {
         }
         match &self.values[id.index()] {
             Some(Value::Linear(affine)) => Ok(affine.clone()),
-            Some(Value::Done(source)) => Ok(Affine::identity(*source, self.graph.node(id)?.shape())),
+            Some(Value::Done(source)) => {
+                Ok(Affine::identity(*source, self.graph.node(id)?.shape()))
+            }
             _ => Err(unsupported(self.graph.node(id)?.name(), "its value is not known")),
         }
     }
@@ -219,7 +222,8 @@ impl Cutter<'_> {
     ) -> Result<Value, CompileError> {
         let input = *node.inputs().first().ok_or_else(|| unsupported(node.name(), "no input"))?;
         let mut stage = self.open(input)?;
-        stage.activation = Some(Activation { name: node.name().to_owned(), functions, slots: false });
+        stage.activation =
+            Some(Activation { name: node.name().to_owned(), functions, slots: false });
         stage.result = id;
         self.stages.push(stage);
         Ok(Value::Done(self.stages.len()))
@@ -232,7 +236,8 @@ impl Cutter<'_> {
         }
         let mut stage = self.open(id)?;
         let name = format!("{} (refresh)", stage.name);
-        stage.activation = Some(Activation { name, functions: vec![Function::Identity], slots: false });
+        stage.activation =
+            Some(Activation { name, functions: vec![Function::Identity], slots: false });
         self.stages.push(stage);
         self.values[id.index()] = Some(Value::Done(self.stages.len()));
         Ok(())
@@ -250,7 +255,8 @@ impl Cutter<'_> {
         let affine = self.affine(input)?;
         let [_, rows, columns] = affine.dims;
         let [top, left, bottom, right] = pool.pads;
-        let shape = crate::model::Shape::image(affine.dims[0], rows + top + bottom, columns + left + right);
+        let shape =
+            crate::model::Shape::image(affine.dims[0], rows + top + bottom, columns + left + right);
         let padded = affine.then(&Operator::Pad(pool.pads), shape)?;
         let padded = padded.ok_or_else(|| unsupported(node.name(), "it cannot be padded"))?;
         let mut stage = Stage { affine: padded, ..self.open(input)? };
@@ -265,7 +271,10 @@ impl Cutter<'_> {
         let output = self.graph.output();
         match &self.values[output.index()] {
             Some(Value::Done(0)) | None => {
-                return Err(unsupported("input", "the network has no layer that computes anything"));
+                return Err(unsupported(
+                    "input",
+                    "the network has no layer that computes anything",
+                ));
             }
             Some(Value::Done(_)) => {}
             Some(_) => {

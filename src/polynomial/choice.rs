@@ -99,7 +99,8 @@ impl Activation {
                 derivative_then_integrate(value, slope, kinks, interval, degree)?
             }
             Self::Minimax(_) if function != Function::Relu => {
-                let (found, allowed) = (format!("{self} of {}", function.name()), "minimax of relu");
+                let (found, allowed) =
+                    (format!("{self} of {}", function.name()), "minimax of relu");
                 return Err(PolynomialError::Choice { found, allowed });
             }
             Self::Minimax(bits) => {

@@ -86,8 +86,11 @@ pub trait Backend {
     ///
     /// # Errors
     /// As the backend says.
-    fn extract(&self, inputs: &[Self::Ring], places: &[Place])
-    -> Result<Self::Samples, Self::Error>;
+    fn extract(
+        &self,
+        inputs: &[Self::Ring],
+        places: &[Place],
+    ) -> Result<Self::Samples, Self::Error>;
 
     /// The sum, ciphertext by ciphertext, read at `amplitude`.
     ///

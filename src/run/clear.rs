@@ -55,7 +55,9 @@ impl Clear {
         rest: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
         let mut ring = vec![vec![rest; self.dimension]; ciphertexts];
-        for Placement { element, place: Place { ciphertext, coefficient } } in placements.iter().copied() {
+        for Placement { element, place: Place { ciphertext, coefficient } } in
+            placements.iter().copied()
+        {
             let missing = ClearError { ciphertext, coefficient };
             let slot = ring.get_mut(ciphertext).and_then(|c| c.get_mut(coefficient));
             *slot.ok_or(missing)? = *values.get(element).ok_or(missing)?;

@@ -194,7 +194,8 @@ impl Backend for Encrypted<'_> {
     ) -> Result<Vec<Self::Ring>, RunError> {
         let mut leaves: Vec<Vec<(usize, usize)>> = vec![Vec::new(); ciphertexts];
         for Placement { element, place } in placements {
-            let missing = RunError::MissingCiphertext { index: place.ciphertext, count: ciphertexts };
+            let missing =
+                RunError::MissingCiphertext { index: place.ciphertext, count: ciphertexts };
             let leaves = leaves.get_mut(place.ciphertext).ok_or(missing)?;
             leaves.push((place.coefficient, *element));
         }

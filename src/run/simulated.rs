@@ -168,7 +168,8 @@ impl Backend for Simulated<'_> {
         let mut ring = Vec::with_capacity(exact.len());
         for (values, targets) in exact.iter().zip(by_ciphertext(placements, ciphertexts)) {
             let dimension = self.noise.parameters.ring().dimension();
-            let levels = if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
+            let levels =
+                if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
             let std = bridge::noise::to_ckks(&self.noise.parameters, levels).sqrt();
             ring.push(self.blurred(values, std));
         }

@@ -103,7 +103,10 @@ fn unusable_positions_are_refused() {
     }
     let samples = world.samples(&[0.1, 0.2, 0.3], &mut rng);
     let pack = |range, positions: &[usize]| {
-        world.keys.to_ckks(&samples, &leaves(range, positions), false, Amplitude::new(1.0)).map(drop)
+        world
+            .keys
+            .to_ckks(&samples, &leaves(range, positions), false, Amplitude::new(1.0))
+            .map(drop)
     };
     assert_eq!(pack(0..2, &[256, 0]), Err(BridgeError::Position { position: 256, dimension: 256 }));
     assert_eq!(pack(0..3, &[7, 1, 7]), Err(BridgeError::DuplicatePosition { position: 7 }));
@@ -113,7 +116,8 @@ fn unusable_positions_are_refused() {
     assert_eq!(pack(0..0, &[]), Err(BridgeError::SampleIndex { index: 0, count: 0 }));
     assert_eq!(pack(1..3, &[1, 2]), Ok(()));
     for amplitude in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let packed = world.keys.to_ckks(&samples, &leaves(0..1, &[0]), false, Amplitude::new(amplitude));
+        let packed =
+            world.keys.to_ckks(&samples, &leaves(0..1, &[0]), false, Amplitude::new(amplitude));
         assert!(matches!(packed, Err(BridgeError::Rlwe(RlweError::InvalidScale { .. }))));
     }
 }

@@ -87,7 +87,12 @@ fn round_trip(world: &World, function: &Function, count: usize, rng: &mut ChaCha
         let through = world.keys.bootstrap(index).unwrap().bootstrap(&down, &table, &|_| ());
         let packed = world
             .keys
-            .to_ckks(&through.unwrap(), &leaves(0..sources.len(), &targets), false, Amplitude::new(1.0))
+            .to_ckks(
+                &through.unwrap(),
+                &leaves(0..sources.len(), &targets),
+                false,
+                Amplitude::new(1.0),
+            )
             .unwrap();
         let found = chosen(&world.decrypt(&packed), &targets);
 
@@ -160,7 +165,8 @@ fn check_error(count: usize, tolerance: f64) {
             let through = key.bootstrap(&down, &table, &|_| ()).unwrap();
             let amplitude = Amplitude::new(1.0);
             let range = 0..sources.len();
-            let packed = world.keys.to_ckks(&through, &leaves(range, &sources), false, amplitude).unwrap();
+            let packed =
+                world.keys.to_ckks(&through, &leaves(range, &sources), false, amplitude).unwrap();
             let found = chosen(&world.decrypt(&packed), &sources);
             let mut pool = super::variances::Pool::default();
             pool.extend(

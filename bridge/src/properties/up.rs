@@ -19,7 +19,10 @@ fn repack_after_extract(world: &World, count: usize, rng: &mut ChaCha20Rng) {
     let variance = noise::fresh(&world.parameters) + noise::rescale(n);
     let amplitude = Amplitude::new(1.0);
     for targets in [sources.clone(), positions(n, count, rng)] {
-        let packed = world.keys.to_ckks(&samples, &leaves(0..count.min(n), &targets), false, amplitude).unwrap();
+        let packed = world
+            .keys
+            .to_ckks(&samples, &leaves(0..count.min(n), &targets), false, amplitude)
+            .unwrap();
         assert_eq!(packed.key(), world.secrets.ring().id());
         packed.scale().check_same(world.turn()).unwrap();
         let found = chosen(&world.decrypt(&packed), &targets);
@@ -45,8 +48,10 @@ fn extract_after_repack(world: &World, count: usize, rng: &mut ChaCha20Rng) {
     let targets = positions(world.dimension(), count, rng);
     let values = values(targets.len(), rng);
     let samples = world.samples(&values, rng);
-    let packed =
-        world.keys.to_ckks(&samples, &leaves(0..targets.len(), &targets), false, Amplitude::new(1.0)).unwrap();
+    let packed = world
+        .keys
+        .to_ckks(&samples, &leaves(0..targets.len(), &targets), false, Amplitude::new(1.0))
+        .unwrap();
     let variance = packing_noise(world, &targets);
     for bits in [10, 32] {
         let back = world.keys.to_lwe(&packed, &targets, bits, 1).unwrap();
@@ -94,7 +99,10 @@ fn a_range_of_a_batch_packs_like_its_samples() {
     let values = values(20, &mut rng);
     let samples = world.samples(&values, &mut rng);
     let targets = [7, 300, 2, 9, 511];
-    let packed = world.keys.to_ckks(&samples, &leaves(11..16, &targets), false, Amplitude::new(1.0)).unwrap();
+    let packed = world
+        .keys
+        .to_ckks(&samples, &leaves(11..16, &targets), false, Amplitude::new(1.0))
+        .unwrap();
     let found = chosen(&world.decrypt(&packed), &targets);
     assert_within(&found, &values[11..16], packing_noise(world, &targets));
 }

@@ -161,8 +161,10 @@ fn packing_noise(assumptions: Assumptions, positions: &[usize], keys: u64, batch
             let values = values(positions.len(), &mut rng);
             let samples = world.samples(&values, &mut rng);
             let range = 0..values.len();
-            let packed =
-                world.keys.to_ckks(&samples, &leaves(range, positions), false, Amplitude::new(1.0)).unwrap();
+            let packed = world
+                .keys
+                .to_ckks(&samples, &leaves(range, positions), false, Amplitude::new(1.0))
+                .unwrap();
             let found = chosen(&world.decrypt(&packed), positions);
             pool.extend(found.iter().zip(&values).map(|(a, b)| {
                 let error = a - b;

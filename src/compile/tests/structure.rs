@@ -15,11 +15,16 @@ fn unsupported_layer(graph: &Graph) -> (String, String) {
 #[test]
 fn layers_that_cannot_be_run_are_named() {
     let image = Shape::image(1, 8, 8);
-    let pool = MeanPool { kernel: [3, 3], strides: [2, 2], pads: [1, 1, 0, 0], include_padding: false };
+    let pool =
+        MeanPool { kernel: [3, 3], strides: [2, 2], pads: [1, 1, 0, 0], include_padding: false };
     let cases = [
         (vec![Operator::Flatten], "input", "no layer that computes anything"),
         (vec![Operator::MeanPool(pool)], "AveragePool0", "count_include_pad"),
-        (vec![convolution(1, 1, 3), relu(), Operator::MeanPool(pool)], "AveragePool2", "out of the mean"),
+        (
+            vec![convolution(1, 1, 3), relu(), Operator::MeanPool(pool)],
+            "AveragePool2",
+            "out of the mean",
+        ),
     ];
     for (operators, layer, reason) in cases {
         let found = unsupported_layer(&chain(image, operators).unwrap());
@@ -173,7 +178,10 @@ fn samples_that_cannot_be_used_are_refused() {
     assert!(matches!(error, CompileError::Graph(GraphError::InputShape { .. })), "{error:?}");
     for value in [f64::NAN, f64::INFINITY] {
         let error = calibrated(vec![Array1::ones(3), Array1::from_elem(3, value)]);
-        assert!(matches!(&error, CompileError::NotFinite { layer } if layer == "input"), "{error:?}");
+        assert!(
+            matches!(&error, CompileError::NotFinite { layer } if layer == "input"),
+            "{error:?}"
+        );
     }
 }
 

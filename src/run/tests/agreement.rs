@@ -166,10 +166,7 @@ fn overlapping_pools_cross_tiles() {
 fn a_window_much_wider_than_the_range_keeps_its_table_within_the_torus() {
     let pool = MaxPool::new([2, 2], [2, 2]);
     for function in [Activation::Relu, Activation::Elu { alpha: 1.0 }, Activation::Softplus] {
-        let operators = vec![
-            Operator::MaxPool(pool),
-            Operator::Activation(function),
-        ];
+        let operators = vec![Operator::MaxPool(pool), Operator::Activation(function)];
         let graph = tiny::chain(Shape::image(1, 4, 4), operators).unwrap();
         let image = |seed: u64| {
             let mut image = tiny::image(graph.input_shape(), seed) * 0.01 - 30.0;
@@ -184,10 +181,7 @@ fn a_window_much_wider_than_the_range_keeps_its_table_within_the_torus() {
 /// Phases of a strided map that hold nothing but padding, and tiles of nothing but padding.
 #[test]
 fn ciphertexts_of_padding_alone_are_zero() {
-    let wide = Convolution {
-        pads: [40, 0, 40, 0],
-        ..tiny::convolution(1, 1, 3, 1)
-    };
+    let wide = Convolution { pads: [40, 0, 40, 0], ..tiny::convolution(1, 1, 3, 1) };
     let operators = vec![Operator::RELU, Operator::Convolution(wide)];
     let graph = tiny::chain(Shape::image(1, 6, 30), operators).unwrap();
     agrees(&graph, &fine(9), &images(&graph, 1));

@@ -23,7 +23,10 @@ pub(super) enum Layer {
     ParametricRelu,
     Square,
     /// Two convolutions and a shortcut: the identity, or one of 1x1 where that does not fit.
-    Residual { outputs: usize, strides: [usize; 2] },
+    Residual {
+        outputs: usize,
+        strides: [usize; 2],
+    },
     /// A value and an activation of it, added.
     TwoReaders(Activation),
     Dense(usize),
@@ -110,7 +113,12 @@ impl Plan {
                 growing.graph = kept;
             }
         }
-        if growing.graph.nodes().iter().all(|node| matches!(node.operator(), Operator::Flatten | Operator::Input)) {
+        if growing
+            .graph
+            .nodes()
+            .iter()
+            .all(|node| matches!(node.operator(), Operator::Flatten | Operator::Input))
+        {
             growing.layer(&Layer::Dense(3)).unwrap();
         }
         growing.graph
@@ -171,15 +179,20 @@ impl Growing {
                 shift: self.vector(shape.channels()),
             }),
             Layer::Activation(function) => Operator::Activation(*function),
-            Layer::ParametricRelu => Operator::ParametricRelu(ParametricRelu {
-                slopes: self.vector(shape.channels()),
-            }),
+            Layer::ParametricRelu => {
+                Operator::ParametricRelu(ParametricRelu { slopes: self.vector(shape.channels()) })
+            }
             Layer::Square => Operator::Polynomial(Polynomial::square()),
         };
         self.push(operator, vec![last]).map(drop)
     }
 
-    fn residual(&mut self, of: NodeId, outputs: usize, strides: [usize; 2]) -> Result<(), GraphError> {
+    fn residual(
+        &mut self,
+        of: NodeId,
+        outputs: usize,
+        strides: [usize; 2],
+    ) -> Result<(), GraphError> {
         let window = |size: usize, strides: [usize; 2]| Window {
             outputs,
             kernel: [size; 2],

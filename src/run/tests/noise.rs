@@ -1,7 +1,7 @@
 //! Simulated noise against the formulas, and encrypted noise against simulated noise.
 
-use super::*;
 use super::statistics::{critical_distance, distance};
+use super::*;
 use crate::report::noise::{
     NoiseSums, Phases, clear_phases, simulated_phases, stage_noise, traced_phases,
 };

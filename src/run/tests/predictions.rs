@@ -21,10 +21,10 @@ impl Observer<Simulated<'_>> for Readings {
     fn begin(&mut self, _: usize, _: &Step) {}
 
     fn end(&mut self, _: usize, step: &Step, value: &Value<Simulated<'_>>) {
-        if let (Operation::ToLwe { key, .. }, Value::Switched(phases)) = (&step.operation, value) {
-            if *key == self.key {
-                self.all.push_back(phases.clone());
-            }
+        if let (Operation::ToLwe { key, .. }, Value::Switched(phases)) = (&step.operation, value)
+            && *key == self.key
+        {
+            self.all.push_back(phases.clone());
         }
     }
 }
@@ -186,7 +186,10 @@ fn each_stage_has_the_predicted_error() {
             // in the dense output layer the zeros between elements carry noise of the packing, which
             // the other rows of the same product add; the model leaves it out
             assert!((0.85..2.0).contains(&ratio), "{measured} measured, {stage:?}");
-            assert!(measured.powi(2) < 0.01 * stage.deviation.powi(2), "no longer small: {stage:?}");
+            assert!(
+                measured.powi(2) < 0.01 * stage.deviation.powi(2),
+                "no longer small: {stage:?}"
+            );
         }
     }
 }
@@ -224,7 +227,10 @@ fn outputs_have_the_predicted_error_and_agreement() {
     let predicted = model.agreement(&variances);
     println!("agreement: {measured} measured, {predicted} predicted");
     assert!(measured < 0.999, "all agree, which says little");
-    assert!((measured - predicted).abs() < 0.25 * (1.0 - measured) + 0.003, "{measured} {predicted}");
+    assert!(
+        (measured - predicted).abs() < 0.25 * (1.0 - measured) + 0.003,
+        "{measured} {predicted}"
+    );
 }
 
 #[test]
@@ -235,7 +241,8 @@ fn rounded_weights_have_the_predicted_error() {
     for bits in [4, 6, 8] {
         let settings = Settings { first_weight_bits: bits, ..tiny::settings(9) };
         let program = tiny::lowered(&model, &settings).unwrap();
-        let Predictions { model: errors, variances } = Predictions::new(&model, &settings, &tiny::parameters(&settings));
+        let Predictions { model: errors, variances } =
+            Predictions::new(&model, &settings, &tiny::parameters(&settings));
         let stage = &errors.stages(&variances, tiny::calibration(&model))[0];
         let predicted = stage.deviation * stage.rounding.sqrt();
         let mut sum = 0.0;

@@ -39,9 +39,8 @@ fn distances_of_small_samples() {
 fn the_level_is_kept() {
     use rand::RngExt;
     let mut rng = crate::tiny::rng(1);
-    let mut sample = |count: usize| -> Vec<f64> {
-        (0..count).map(|_| rng.random_range(0.0..1.0)).collect()
-    };
+    let mut sample =
+        |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(0.0..1.0)).collect() };
     let rejected = (0..2000).filter(|_| {
         let (a, b) = (sample(150), sample(230));
         distance(&a, &b) > critical_distance(150, 230, 0.01)

@@ -84,7 +84,7 @@ impl Activation {
             // The exponential of a positive number could overflow.
             Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
             Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Self::HardSigmoid { alpha, beta } => (alpha * x + beta).max(0.0).min(1.0),
+            Self::HardSigmoid { alpha, beta } => (alpha * x + beta).clamp(0.0, 1.0),
             Self::Tanh => x.tanh(),
             Self::Clip { min, max } => x.max(min).min(max),
         }
@@ -115,7 +115,7 @@ impl Activation {
     pub fn break_points(&self) -> Vec<f64> {
         match *self {
             Self::Relu | Self::LeakyRelu { .. } | Self::Elu { .. } | Self::Selu { .. } => vec![0.0],
-            Self::HardSigmoid { alpha, .. } if alpha == 0.0 => Vec::new(),
+            Self::HardSigmoid { alpha: 0.0, .. } => Vec::new(),
             Self::HardSigmoid { alpha, beta } => vec![-beta / alpha, (1.0 - beta) / alpha],
             Self::Clip { min, max } => vec![min, max],
             Self::Softplus | Self::Sigmoid | Self::Tanh => Vec::new(),
