@@ -5,15 +5,16 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`model`] | reads a network from ONNX, evaluates and calibrates it in the clear |
-//! | [`compile`] | turns it into a flat [`compile::Program`] of steps for given parameters |
+//! | [`model`] | reads a network from ONNX and evaluates it in the clear |
+//! | [`compile`] | calibrates it, selects parameters, and makes a flat [`compile::Program`] of steps |
 //! | [`run`] | walks the steps on ciphertexts, in simulation with noise, or in the clear |
 //! | [`polynomial`] | all of this without TFHE, for networks of polynomials: slots of CKKS ciphertexts |
 //! | [`client`] | holds the secrets: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
 //! | [`message`] | what passes between the two |
 //! | [`report`] | predicted and measured noise |
-//! | [`data`] | labelled images from files |
+//! | [`data`] | images from files |
+//! | [`tune`] | measures what operations cost on this machine |
 //!
 //! Assumptions of security, beyond LWE and ring LWE at 128 bits: circular security of the key cycle
 //! between the schemes and, unless [`bellerophon_bridge::Assumptions::Conservative`] is chosen, the

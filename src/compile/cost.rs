@@ -69,12 +69,12 @@ pub struct Costs {
 }
 
 /// Bytes that a process of this crate takes before any key.
-const BASE_BYTES: f64 = 50e6;
+const BASE_BYTES: f64 = 100e6;
 /// Bootstrapping keys in memory, and while they are read the wire form twice over, relative to the
 /// former.
-const KEY_COPIES: f64 = 1.95;
+const KEY_COPIES: f64 = 1.9;
 /// Samples between a table and the packing: as they leave the table, and collected.
-const SAMPLE_COPIES: f64 = 2.0;
+const SAMPLE_COPIES: f64 = 1.2;
 /// Bytes while the keys of the way through slots are expanded, for `2^10` slots and each doubling.
 const SLOT_BYTES: [f64; 2] = [6.8e9, 0.94e9];
 
