@@ -70,6 +70,8 @@ pub struct Candidate {
     pub deviation: f64,
     /// Bytes of the bootstrapping keys in memory.
     pub key_bytes: f64,
+    /// Bytes of the bootstrapping keys on the wire.
+    pub wire_bytes: f64,
 }
 
 /// Ring dimensions of the values, modulus and gadgets of the bridge: the largest prime that the
@@ -90,6 +92,10 @@ const INPUT_MARGIN_BITS: u32 = 4;
 const POOL_MARGIN: f64 = 0.95;
 /// Bytes of all bootstrapping keys in memory.
 const MOST_KEY_BYTES: f64 = 512e6;
+/// Bytes of bootstrapping keys on the wire that are not exceeded where the target can be reached so.
+const SMALL_WIRE_BYTES: f64 = 62.5e6;
+/// Bytes of a word of a bootstrapping key on the wire: 50 bits.
+const WIRE_WORD: f64 = 50.0 / 8.0;
 
 /// The margin of an activation's window over the calibrated range: more for fewer images.
 pub(super) fn activation_margin(samples: usize) -> f64 {
@@ -103,6 +109,7 @@ struct Key {
     output: f64,
     seconds: f64,
     bytes: f64,
+    wire: f64,
 }
 
 /// The number of comparisons in max-pools and of activations.
@@ -125,7 +132,8 @@ fn counts(stages: &[Stage], calibration: &Calibration) -> [f64; 2] {
     counts
 }
 
-/// Every setting that no other beats in both time and agreement, fastest first.
+/// Every setting that no other beats in both time and error, fastest first: among all, and among
+/// those of small keys.
 ///
 /// # Errors
 /// [`CompileError`] as [`super::lower::lower`] refuses a calibration; [`CompileError::Bridge`] where
@@ -153,7 +161,7 @@ pub fn search(
         for activation in &set.keys {
             for pool in &set.keys {
                 let needed = counts[0] > 0.0 || pool.literal == activation.literal;
-                if needed && key_bytes_of(pool, activation) <= MOST_KEY_BYTES {
+                if needed && bytes_of(pool, activation)[0] <= MOST_KEY_BYTES {
                     let seconds = counts[0] * pool.seconds + counts[1] * activation.seconds;
                     points.extend(models.iter().map(|(settings, model)| {
                         let variances = set.variances(pool, activation);
@@ -164,16 +172,32 @@ pub fn search(
             }
         }
     }
-    Ok(frontier(points).into_iter().map(|point| point.candidate(costs)).collect())
+    let small = |point: &Point<'_>| bytes_of(point.pool, point.activation)[1] <= SMALL_WIRE_BYTES;
+    let (small, large): (Vec<_>, Vec<_>) = points.into_iter().partition(small);
+    let small = frontier(small);
+    let all = frontier(small.iter().cloned().chain(large).collect());
+    let large = all.into_iter().filter(|p| bytes_of(p.pool, p.activation)[1] > SMALL_WIRE_BYTES);
+    let mut candidates: Vec<Candidate> =
+        small.iter().cloned().chain(large).map(|point| point.candidate(costs)).collect();
+    candidates.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    Ok(candidates)
 }
 
-/// Bytes of both keys, or of the one that serves for both.
-fn key_bytes_of(pool: &Key, activation: &Key) -> f64 {
-    let second = if pool.literal == activation.literal { 0.0 } else { pool.bytes };
-    activation.bytes + second
+/// Bytes of both keys in memory and on the wire, or of the one that serves for both.
+fn bytes_of(pool: &Key, activation: &Key) -> [f64; 2] {
+    let second = if pool.literal == activation.literal { 0.0 } else { 1.0 };
+    [activation.bytes + second * pool.bytes, activation.wire + second * pool.wire]
+}
+
+/// Seeded: the bodies alone, one polynomial for each row of each part of the key.
+fn wire_bytes(parameters: &BootstrapParameters) -> f64 {
+    let rows = (parameters.glwe_dimension() + 1) * parameters.levels();
+    let words = parameters.steps() * parameters.terms() * rows * parameters.polynomial_size();
+    words as f64 * WIRE_WORD
 }
 
 /// A choice on the way, with what the frontier compares.
+#[derive(Clone)]
 struct Point<'a> {
     seconds: f64,
     margin: f64,
@@ -188,12 +212,14 @@ struct Point<'a> {
 impl Point<'_> {
     fn candidate(&self, costs: &Costs) -> Candidate {
         let variances = self.set.variances(self.pool, self.activation);
+        let [key_bytes, wire_bytes] = bytes_of(self.pool, self.activation);
         Candidate {
             settings: with_keys(self.settings, self.set, self.pool, self.activation),
             seconds: self.seconds / costs.speedup,
             agreement: self.model.agreement(&variances),
             deviation: self.output,
-            key_bytes: key_bytes_of(self.pool, self.activation),
+            key_bytes,
+            wire_bytes,
         }
     }
 }
@@ -211,7 +237,7 @@ fn frontier(mut points: Vec<Point<'_>>) -> Vec<Point<'_>> {
     points
 }
 
-/// The fastest candidate that reaches the target.
+/// The fastest candidate that reaches the target, with small keys where such do.
 ///
 /// # Errors
 /// [`CompileError::Unreachable`] with the nearest.
@@ -225,7 +251,9 @@ pub fn select(frontier: &[Candidate], target: Target) -> Result<&Candidate, Comp
         Target::MaxError(error) => 4.0 * candidate.deviation <= error,
         Target::Loss { most, times } => 1.0 - candidate.agreement <= most.max(times * (1.0 - best)),
     };
-    frontier.iter().find(reaches).ok_or_else(|| CompileError::Unreachable {
+    let small = |candidate: &&Candidate| candidate.wire_bytes <= SMALL_WIRE_BYTES;
+    let found = frontier.iter().filter(small).find(reaches).or(frontier.iter().find(reaches));
+    found.ok_or_else(|| CompileError::Unreachable {
         target: target.to_string(),
         nearest: format!(
             "the most precise parameters reach an agreement of {:.3} % and a largest error of {:.3}; \
@@ -336,6 +364,7 @@ fn keys(
             output: variances.activation_output,
             seconds: costs.bootstrap(Shape::of(bootstrap), dimension),
             bytes: bootstrap.fourier_bytes() as f64,
+            wire: wire_bytes(bootstrap),
         });
     }
     let beaten = |key: &Key| {
