@@ -93,7 +93,7 @@ const POOL_MARGIN: f64 = 0.95;
 /// Bytes of all bootstrapping keys in memory.
 const MOST_KEY_BYTES: f64 = 512e6;
 /// Bytes of bootstrapping keys on the wire that are not exceeded where the target can be reached so.
-const SMALL_WIRE_BYTES: f64 = 62.5e6;
+pub const SMALL_WIRE_BYTES: f64 = 62.5e6;
 /// Bytes of a word of a bootstrapping key on the wire: 50 bits.
 const WIRE_WORD: f64 = 50.0 / 8.0;
 
