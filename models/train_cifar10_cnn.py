@@ -11,9 +11,9 @@ import training
 
 def main():
     data = "the CIFAR-10 binary files"
-    p = training.arguments(__doc__, None, data, epochs=7, lr=1.5e-3, weight_decay=0.02)
+    p = training.arguments(__doc__, None, data, epochs=70, lr=2e-3, batch=256, weight_decay=0.02)
     keras_cnn.add_options(p, dropout=0.3)
-    p.set_defaults(exact_epochs=3, repeats=1, noise_images=2_000)
+    p.set_defaults(exact_epochs=35, steadiness=1.0, low_noise=-9.5, high_noise=-7.5, repeats=1, noise_images=2_000)
     options = p.parse_args()
     options.out = options.out or Path(__file__).with_name(keras_cnn.file_name("cifar10_cnn", options.activation))
     training.prepare(options)
