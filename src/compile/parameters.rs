@@ -38,7 +38,7 @@ impl fmt::Display for Target {
             Self::MaxError(error) => write!(f, "largest error {error}"),
             Self::Loss { most, times } => {
                 let percent = 100.0 * most;
-                write!(f, "at most {percent} % lost, or {times} times what cannot be kept")
+                write!(f, "at most {percent:.3} % lost, or {times} times what cannot be kept")
             }
         }
     }
