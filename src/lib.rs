@@ -21,15 +21,21 @@
 //! partial and the shared secret. Decrypted results carry noise that depends on the secret: who
 //! passes them on should round them first (Li and Micciancio, ePrint 2020/1533).
 
+pub mod bundle;
 pub mod client;
 pub mod compile;
 pub mod data;
+mod hexadecimal;
+pub mod inference;
 pub mod message;
 pub mod model;
+pub mod model_id;
 pub mod polynomial;
 pub mod report;
 pub mod run;
 pub mod server;
+pub mod service;
+pub mod store;
 #[cfg(test)]
 mod tiny;
 pub mod tune;
