@@ -11,6 +11,8 @@
 //! | [`polynomial`] | all of this without TFHE, for networks of polynomials: slots of CKKS ciphertexts |
 //! | [`client`] | holds the secrets: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
+//! | [`protect`] | encrypted models: the server learns no weight and no bias either |
+//! | [`input`] | how inputs are laid out in ciphertexts |
 //! | [`message`] | what passes between the two |
 //! | [`report`] | predicted and measured noise |
 //! | [`data`] | images from files |
@@ -21,16 +23,19 @@
 //! partial and the shared secret. Decrypted results carry noise that depends on the secret: who
 //! passes them on should round them first (Li and Micciancio, ePrint 2020/1533).
 
+pub mod agents;
 pub mod bundle;
 pub mod client;
 pub mod compile;
 pub mod data;
 mod hexadecimal;
 pub mod inference;
+pub mod input;
 pub mod message;
 pub mod model;
 pub mod model_id;
 pub mod polynomial;
+pub mod protect;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -186,7 +186,7 @@ fn places(steps: &[Step]) -> Vec<Place> {
         _ => None,
     });
     let summed = steps.iter().find_map(|step| match &step.operation {
-        Operation::Linear(map) => {
+        Operation::Linear(map) | Operation::Combine(map) => {
             let outputs = map.outputs.iter().enumerate();
             let places = outputs.flat_map(|(ciphertext, output)| {
                 let place = move |&coefficient| Place { ciphertext, coefficient };
