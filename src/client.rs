@@ -147,6 +147,12 @@ impl Client {
         Ok(Self { parameters, seed, secrets, encoder })
     }
 
+    /// The id of the secret that inputs and results are under.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.secrets.ring().id()
+    }
+
     /// The secrets, to be kept where nobody else can read them: with them everything that was or
     /// will be encrypted under them can be opened. Nothing else ever serializes a secret.
     ///

@@ -4,7 +4,7 @@ use super::AgentError;
 use crate::bundle::{self, Manifest, Part, PartEntry};
 use crate::hexadecimal;
 use crate::model_id::ModelId;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::store::journal::Event;
 use crate::store::seal::Passphrase;
 use ed25519_dalek::SigningKey;
@@ -29,6 +29,14 @@ pub struct Written {
     pub id: [u8; 32],
 }
 
+impl Written {
+    /// The bundle's SHA-256 in hexadecimal digits.
+    #[must_use]
+    pub fn name(&self) -> String {
+        hexadecimal::encode(&self.id)
+    }
+}
+
 impl<'a> DeploymentAgent<'a> {
     /// Opens the signing key.
     ///
@@ -45,11 +53,14 @@ impl<'a> DeploymentAgent<'a> {
     /// [`AgentError::Store`] for a model that is not there or not protected yet,
     /// [`AgentError::Bundle`] where `out` fails.
     pub fn write(&self, model: &ModelId, out: &mut dyn Write) -> Result<Written, AgentError> {
-        let entry = |part| -> Result<PartEntry, AgentError> {
-            let stored = self.store.part(model, part)?.stored();
-            Ok(PartEntry { part, length: stored.length, sha256: stored.digest })
+        let entry = |part| match self.store.part(model, part) {
+            Err(StoreError::NoPart { .. }) if !Part::is_required(part) => None,
+            found => Some(found.map(|found| {
+                let stored = found.stored();
+                PartEntry { part, length: stored.length, sha256: stored.digest }
+            })),
         };
-        let parts = Part::ALL.into_iter().map(entry).collect::<Result<Vec<_>, AgentError>>()?;
+        let parts = Part::ALL.into_iter().filter_map(entry).collect::<Result<Vec<_>, _>>()?;
         let created = SystemTime::now().duration_since(UNIX_EPOCH);
         let created = created.map_or(0, |since| since.as_secs() as i64);
         let key = self.store.key(model)?;
@@ -64,7 +75,7 @@ impl<'a> DeploymentAgent<'a> {
     /// # Errors
     /// [`AgentError::Store`].
     pub fn record(&mut self, written: &Written) -> Result<(), AgentError> {
-        let detail = format!("bundle sha256 {}", hexadecimal::encode(&written.id));
+        let detail = format!("bundle sha256 {}", written.name());
         Ok(self.store.record(Event::Deploy, &written.manifest.model, &detail)?)
     }
 }

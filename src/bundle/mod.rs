@@ -19,7 +19,9 @@ mod owner_key;
 #[cfg(test)]
 mod tests;
 
+use crate::message::{KEY_LIMIT, SLOT_KEY_LIMIT};
 use crate::model_id::ModelId;
+use crate::protect::MODEL_LIMIT;
 use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::wire::{self, Conformant, HEADER_BYTES, Wire};
 use ed25519_dalek::{Signature, Signer, SigningKey};
@@ -54,11 +56,20 @@ pub enum Part {
     PublicKey,
     /// What the model is evaluated with.
     EvaluationKeys,
+    /// What its polynomials in slots are evaluated with, where it has such.
+    SlotKeys,
 }
 
 impl Part {
-    /// All of them, which a bundle must hold.
-    pub const ALL: [Self; 3] = [Self::Model, Self::PublicKey, Self::EvaluationKeys];
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Model, Self::PublicKey, Self::EvaluationKeys, Self::SlotKeys];
+
+    /// Whether a bundle must hold it.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        self != Self::SlotKeys
+    }
 
     /// What a person calls it.
     #[must_use]
@@ -67,16 +78,18 @@ impl Part {
             Self::Model => "encrypted model",
             Self::PublicKey => "public key",
             Self::EvaluationKeys => "evaluation keys",
+            Self::SlotKeys => "slot keys",
         }
     }
 
-    /// The largest one accepted, in bytes.
+    /// The largest one accepted, in bytes, behind a header of the wire form.
     #[must_use]
     pub fn limit(self) -> u64 {
         match self {
-            Self::Model => 4 << 30,
+            Self::Model => MODEL_LIMIT,
             Self::PublicKey => 64 << 20,
-            Self::EvaluationKeys => 4 << 30,
+            Self::EvaluationKeys => KEY_LIMIT,
+            Self::SlotKeys => SLOT_KEY_LIMIT,
         }
     }
 }
@@ -121,8 +134,9 @@ impl Conformant<()> for Manifest {
         for part in Part::ALL {
             let mut found = self.parts.iter().filter(|entry| entry.part == part);
             match (found.next(), found.next()) {
-                (Some(entry), None) if entry.length <= part.limit() => {}
+                (Some(entry), None) if entry.length <= part.limit() + HEADER_BYTES as u64 => {}
                 (Some(_), None) => return Err(format!("the {part} is longer than is accepted")),
+                (None, _) if !part.is_required() => {}
                 (None, _) => return Err(format!("it has no {part}")),
                 (Some(_), Some(_)) => return Err(format!("it has the {part} twice")),
             }
@@ -236,6 +250,12 @@ impl Bundle {
     #[must_use]
     pub fn id(&self) -> [u8; 32] {
         self.id
+    }
+
+    /// Whether it holds a part.
+    #[must_use]
+    pub fn has(&self, part: Part) -> bool {
+        self.manifest.parts.iter().any(|entry| entry.part == part)
     }
 
     /// Reads a part into memory.

@@ -49,6 +49,17 @@ pub struct NewKeys<'a> {
     pub public_key: &'a [u8],
     /// The evaluation keys.
     pub evaluation_keys: &'a [u8],
+    /// The keys of polynomials in slots, where the model has such.
+    pub slot_keys: Option<&'a [u8]>,
+}
+
+impl<'a> NewKeys<'a> {
+    fn parts(&self) -> impl Iterator<Item = (Part, &'a [u8])> {
+        let slots = self.slot_keys.map(|keys| (Part::SlotKeys, keys));
+        [(Part::PublicKey, self.public_key), (Part::EvaluationKeys, self.evaluation_keys)]
+            .into_iter()
+            .chain(slots)
+    }
 }
 
 /// What is known of a stored model.
@@ -204,10 +215,8 @@ impl Store {
         let key = keys.key.to_string();
         transaction.execute(insert, params![model.name(), model.version(), key, now(), sealed])?;
         let row = transaction.last_insert_rowid();
-        for (part, mut bytes) in
-            [(Part::PublicKey, keys.public_key), (Part::EvaluationKeys, keys.evaluation_keys)]
-        {
-            chunks::write(&transaction, row, part, &mut bytes)?;
+        for (part, bytes) in keys.parts() {
+            chunks::write(&transaction, row, part, &mut &*bytes)?;
         }
         journal::append(&transaction, Event::Keygen, model, &format!("key {key}"))?;
         Ok(transaction.commit()?)

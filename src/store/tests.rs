@@ -44,6 +44,7 @@ fn add(store: &mut Store, version: u32) -> Result<(), StoreError> {
         secret: b"the secret seed",
         public_key: b"public",
         evaluation_keys: &[9; 3 * chunks::CHUNK / 2],
+        slot_keys: None,
     };
     store.add_keys(&id(version), &keys, &passphrase("correct horse"), &mut tiny::rng(5))
 }

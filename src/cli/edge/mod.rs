@@ -1,6 +1,7 @@
 //! `edge`: what machines do that are not trusted with a model.
 
 mod acquire;
+mod feed;
 mod serve;
 mod token;
 

@@ -183,7 +183,7 @@ impl Arguments {
     fn models(&self) -> Result<Vec<Deployed>, Failure> {
         let model = |path: &PathBuf| -> Result<Deployed, Failure> {
             let spinner = output::spinner("verifying a bundle and reading its keys");
-            let read = ProcessingAgent::deploy(&mut self.owner.bundle(path)?);
+            let read = ProcessingAgent::deploy(&mut self.owner.bundle(path)?, files::LEVEL);
             spinner.finish_and_clear();
             read.map_err(|error| format!("{}: {error}", path.display()).into())
         };
