@@ -268,7 +268,7 @@ impl Bundle {
             if entry.part == part {
                 self.file.seek(SeekFrom::Start(begin))?;
                 let mut bytes = Vec::new();
-                self.file.by_ref().take(entry.length).read_to_end(&mut bytes)?;
+                (&self.file).take(entry.length).read_to_end(&mut bytes)?;
                 let same = bytes.len() as u64 == entry.length
                     && Sha256::digest(&bytes)[..] == entry.sha256;
                 return if same { Ok(bytes) } else { Err(BundleError::Digest { part }) };

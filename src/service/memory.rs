@@ -32,11 +32,6 @@ impl Memory {
         Self { limit, passing: Arc::new(Semaphore::new(units as usize)) }
     }
 
-    /// What the process may take, in bytes.
-    pub(super) fn limit(&self) -> u64 {
-        self.limit
-    }
-
     /// Whether the process takes so much less than its limit that another upload can begin.
     pub(super) fn has_room(&self) -> bool {
         resident().is_none_or(|resident| resident < self.limit - self.limit / 8)

@@ -11,6 +11,7 @@ use crate::model_id::ModelId;
 use crate::tiny;
 use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::wire;
+use hyper::Method;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -281,17 +282,17 @@ fn limits_of_jobs_refuse_with_a_time_to_retry() {
 fn bodies_that_are_too_large_are_refused_early() {
     let running = Running::new(options());
     // announced: refused before any of it is sent
-    let answer = running.raw(running.head("Content-Length: 10737418240").as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("1048576 bytes"), "{answer}");
+    let early = running.raw(running.head("Content-Length: 10737418240").as_bytes());
+    assert!(early.starts_with("HTTP/1.1 413") && early.contains("1048576 bytes"), "{early}");
     // not announced: refused once it is too long, with nothing kept
     let mut stream = running.stream();
     stream.write_all(running.head("Transfer-Encoding: chunked").as_bytes()).unwrap();
     let chunk = [&b"10000\r\n"[..], &vec![b'o'; 0x10000], b"\r\n"].concat();
     let sent = (0..160_000).take_while(|_| stream.write_all(&chunk).is_ok()).count();
     assert!(sent < 1000, "{sent} chunks of 64 KiB were taken");
-    let answer = answer(&mut stream);
+    let text = answer(&mut stream);
     // the answer can be lost where the connection is closed on what was still being sent
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 413"), "{text}");
     running.still_serves("ok 1");
 }
 

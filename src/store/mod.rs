@@ -120,7 +120,8 @@ impl Store {
         let owner = OwnerKey::from(SigningKey::from_bytes(&secret).verifying_key());
         let sealed = Sealed::new(&*secret, &owner_context(owner), passphrase, cost, rng)?;
         let transaction = self.begin()?;
-        let there = transaction.query_row("SELECT count(*) FROM owner", [], |row| row.get(0))?;
+        let there: i64 =
+            transaction.query_row("SELECT count(*) FROM owner", [], |row| row.get(0))?;
         if there == 0 {
             let sealed = insert_sealed(&transaction, &sealed)?;
             let insert = "INSERT INTO owner (id, verifying_key, sealed) VALUES (1, ?1, ?2)";
