@@ -1,6 +1,8 @@
 //! The service over real sockets, with a processor that is quick and knows what it refuses. The
 //! tests of the project run it with encrypted models, as processes.
 
+mod secure;
+
 use super::auth::{Tokens, new_token};
 use super::connection::{Connection, ConnectionError, Endpoint};
 use super::processor::{Deployed, InputError, Processor};
