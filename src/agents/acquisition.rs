@@ -104,6 +104,7 @@ impl AcquisitionAgent {
     ) -> Result<Acquired, AgentError> {
         let (input, result) = (self.path(name, "input")?, self.path(name, "result")?);
         if result.exists() {
+            self.tidy(&input);
             return Ok(Acquired::Done(result));
         }
         let bytes = match input.exists() {
@@ -138,6 +139,16 @@ impl AcquisitionAgent {
         let _ = self.connection.collect(id);
         let _ = fs::remove_file(&input);
         Ok(Acquired::Done(result))
+    }
+
+    /// Finishes what ended between storing a result and letting the service delete it. What cannot be
+    /// deleted now, the service deletes in time.
+    fn tidy(&mut self, input: &Path) {
+        let Ok(bytes) = fs::read(input) else { return };
+        if let Ok(job) = self.connection.submit(&self.model, &bytes) {
+            let _ = self.connection.collect(job.id);
+        }
+        let _ = fs::remove_file(input);
     }
 
     /// Gives an image up, so that it is encrypted anew where it is submitted again.

@@ -141,7 +141,8 @@ impl Connection {
         self.request(Method::DELETE, &format!("/v1/jobs/{id}"), &[]).map(drop)
     }
 
-    /// Sends one request; gives status and body of an answer that is no refusal.
+    /// Sends one request, a second time where a connection from before broke: whatever the service
+    /// is asked can be asked twice. Gives status and body of an answer that is no refusal.
     ///
     /// # Errors
     /// [`ConnectionError`].
@@ -151,36 +152,52 @@ impl Connection {
         path: &str,
         body: &[u8],
     ) -> Result<(StatusCode, Vec<u8>), ConnectionError> {
-        let request = self.build(method, path, body)?;
-        let mut sender = self.sender.take().filter(SendRequest::is_ready);
-        let done = self.runtime.block_on(async {
-            let exchanged = async {
-                let mut sender = match sender.take() {
-                    Some(sender) => sender,
-                    None => connect(&self.endpoint, &self.host, self.port, self.secure).await?,
-                };
-                let answer = exchange(&mut sender, request).await?;
-                Ok((sender, answer))
-            };
-            let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut));
-            tokio::time::timeout(TIME, exchanged).await.unwrap_or_else(late)
-        });
-        let (sender, (status, body)) =
-            done.map_err(|error| ConnectionError::Network(error.to_string()))?;
-        self.sender = Some(sender);
+        let mut done = Err(io::Error::from(io::ErrorKind::NotConnected));
+        if let Some(sender) = self.sender.take().filter(SendRequest::is_ready) {
+            // the service may have closed it while nothing was asked
+            done = self.exchange(Some(sender), self.build(&method, path, body)?);
+        }
+        if done.is_err() {
+            done = self.exchange(None, self.build(&method, path, body)?);
+        }
+        let (status, body) = done.map_err(|error| ConnectionError::Network(error.to_string()))?;
         match status.is_success() {
             true => Ok((status, body)),
             false => Err(refused(status, &body)),
         }
     }
 
+    /// One request on a connection that there is, or on a new one, which stays for the next.
+    fn exchange(
+        &mut self,
+        sender: Option<SendRequest<Full<Bytes>>>,
+        request: Request<Full<Bytes>>,
+    ) -> io::Result<(StatusCode, Vec<u8>)> {
+        let Self { runtime, endpoint, host, port, secure, .. } = self;
+        let exchanged = async {
+            let mut sender = match sender {
+                Some(sender) => sender,
+                None => connect(endpoint, host, *port, *secure).await?,
+            };
+            let answer = exchange(&mut sender, request).await?;
+            Ok((sender, answer))
+        };
+        let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut));
+        let done = runtime.block_on(async {
+            tokio::time::timeout(TIME, exchanged).await.unwrap_or_else(late)
+        });
+        let (sender, answer) = done?;
+        self.sender = Some(sender);
+        Ok(answer)
+    }
+
     fn build(
         &self,
-        method: Method,
+        method: &Method,
         path: &str,
         body: &[u8],
     ) -> Result<Request<Full<Bytes>>, ConnectionError> {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method.clone()).uri(path);
         request = request.header(header::HOST, format!("{}:{}", self.host, self.port));
         if let Some(token) = &self.endpoint.token {
             let value = Zeroizing::new(format!("Bearer {}", token.as_str()));

@@ -1,12 +1,13 @@
 //! The endpoints.
 
 use super::auth::Identity;
+use super::memory::Held;
 use super::processor::Deployed;
 use super::queue::{Job, JobId, QueueError, State as JobState, Submission};
 use super::refusal::{Reason, Refusal};
 use super::{Access, Shared, body, metrics};
 use crate::hexadecimal;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, MatchedPath, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -185,8 +186,8 @@ async fn submit(
     let who = client.clone();
     let submission = blocking(&shared, move |shared| {
         let deployed = deployed(shared, &name, &version)?;
-        deployed.processor.check(input.bytes())?;
-        Ok(shared.queue.submit(client.as_str(), deployed, input.bytes())?)
+        deployed.processor.check(input.as_ref())?;
+        Ok(shared.queue.submit(client.as_str(), deployed, input.as_ref())?)
     });
     match submission.await? {
         Submission::Accepted(job) => {
@@ -243,10 +244,8 @@ async fn result(
         other => other,
     })?;
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
-    let mut response = (kind, Body::from(bytes)).into_response();
-    // held until the response was sent
-    response.extensions_mut().insert(Arc::new(permit));
-    Ok(response)
+    let bytes = Bytes::from_owner(Held::new(bytes, permit));
+    Ok((kind, Body::from(bytes)).into_response())
 }
 
 async fn collect(

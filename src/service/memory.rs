@@ -18,7 +18,7 @@ pub(super) struct Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoMemory;
 
-/// Bytes in memory, which are counted as long as this lives.
+/// Bytes in memory, which are counted as long as these live: until they are stored, or sent.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     bytes: Vec<u8>,
@@ -26,9 +26,9 @@ pub(super) struct Held {
 }
 
 impl Memory {
-    /// A quarter of `limit` is for bytes in passage.
+    /// An eighth of `limit` is for bytes in passage.
     pub(super) fn new(limit: u64) -> Self {
-        let units = (limit / 4 / UNIT).clamp(1, Semaphore::MAX_PERMITS as u64);
+        let units = (limit / 8 / UNIT).clamp(1, Semaphore::MAX_PERMITS as u64);
         Self { limit, passing: Arc::new(Semaphore::new(units as usize)) }
     }
 
@@ -44,7 +44,18 @@ impl Memory {
     }
 }
 
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Held {
+    /// Bytes for which room was reserved.
+    pub(super) fn new(bytes: Vec<u8>, permit: OwnedSemaphorePermit) -> Self {
+        Self { bytes, permit: Some(permit) }
+    }
+
     /// Appends to what never grows beyond `limit`; the room for it is counted before it is taken.
     pub(super) fn append(
         &mut self,
@@ -69,13 +80,7 @@ impl Held {
     /// How many.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
-    }
-
-    /// The bytes.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
+    }}
 
 /// The resident memory of this process in bytes, where the system tells.
 pub(super) fn resident() -> Option<u64> {
@@ -91,13 +96,13 @@ mod tests {
 
     #[test]
     fn bytes_in_passage_are_counted_and_given_back() {
-        let memory = Memory::new(4 << 20);
+        let memory = Memory::new(8 << 20);
         let (mut first, mut second) = (Held::default(), Held::default());
         let chunk = vec![7; 100_000];
         for _ in 0..6 {
             first.append(&chunk, 600_000, &memory).unwrap();
         }
-        assert_eq!((first.len(), first.bytes()[599_999]), (600_000, 7));
+        assert_eq!((first.len(), first.as_ref()[599_999]), (600_000, 7));
         let mut filled = 0;
         while second.append(&chunk, 1 << 20, &memory).is_ok() {
             filled += 1;

@@ -43,8 +43,8 @@ pub enum ServiceError {
     Twice(String),
     /// Keys and models alone leave too little of the limit.
     #[error(
-        "the deployed models take {used} bytes of memory, and the limit is {limit}: allow at least \
-         twice as much as they take"
+        "the deployed models take {used} bytes of memory, and the limit is {limit}: allow at least a \
+         third more than they take"
     )]
     Memory {
         /// What the process takes before the first job.
@@ -70,8 +70,8 @@ pub struct Options {
     pub limits: Limits,
     /// Jobs that run at a time; each uses all threads of the pool.
     pub workers: usize,
-    /// Resident memory of the process, in bytes. Uploads are refused from 7/8 of it on, and bytes in
-    /// passage take at most a quarter.
+    /// Resident memory of the process, in bytes: models and keys take at most 3/4 of it, bytes in
+    /// passage 1/8; from 7/8 on, uploads are refused.
     pub memory: u64,
     /// Connections at a time.
     pub connections: usize,
@@ -185,7 +185,7 @@ impl Service {
         options.check()?;
         check_models(&models)?;
         let used = memory::resident().unwrap_or(0);
-        if used > options.memory / 2 {
+        if used > options.memory - options.memory / 4 {
             return Err(ServiceError::Memory { used, limit: options.memory });
         }
         let queue = Queue::open(folder, options.limits, &models)?;
@@ -222,7 +222,9 @@ impl Service {
             let name = format!("worker {index}");
             workers.push(std::thread::Builder::new().name(name).spawn(move || worker::work(&shared))?);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        // what they wait for is one disk
+        let runtime = runtime.enable_all().worker_threads(2).max_blocking_threads(8).build()?;
         let served = runtime.block_on(listener::serve(&shared, listener, tls, shutdown));
         shared.draining.store(true, Ordering::SeqCst);
         shared.wake();

@@ -174,7 +174,7 @@ fn services_that_would_be_open_do_not_start() {
     let everywhere = format!("{serve} --tokens tokens --listen 0.0.0.0:0");
     refused(at, &everywhere, &["tokens in the clear", "--certificate"]);
     let little = format!("{serve} --tokens tokens --memory 16 --listen 127.0.0.1:0");
-    refused(at, &little, &["the limit is 16777216", "at least twice"]);
+    refused(at, &little, &["the limit is 16777216", "a third more"]);
     refused(at, &format!("{serve} --tokens owner.pub"), &["line 1 of the tokens"]);
     refused(at, "edge token client-0 --tokens tokens --out again", &["has a token"]);
     assert!(!at.join("never").exists() && !at.join("again").exists());

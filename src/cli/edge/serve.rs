@@ -13,7 +13,6 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -111,8 +110,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(service.run(listener, tls, stopped())?)
 }
 
-/// Done on SIGTERM or SIGINT; never where the system gives no signals.
+/// Done on an interrupt.
+#[cfg(not(unix))]
 async fn stopped() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Done on SIGTERM or SIGINT; never where the system gives no signals.
+#[cfg(unix)]
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
     let (terminate, interrupt) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
