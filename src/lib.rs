@@ -14,6 +14,7 @@
 //! | [`protect`] | encrypted models: the server learns no weight and no bias either |
 //! | [`input`] | how inputs are laid out in ciphertexts |
 //! | [`message`] | what passes between the two |
+//! | [`agents`] | owner and edge of a protected model, by role: [`store`], signed [`bundle`], HTTP [`service`] |
 //! | [`report`] | predicted and measured noise |
 //! | [`data`] | images from files |
 //! | [`tune`] | measures what operations cost on this machine |
