@@ -55,7 +55,7 @@ impl Deployed {
 
     /// Asserts that the decrypted result is the program's, to six standard deviations of its noise.
     fn assert_agrees(&self, image: &[f64], name: &str) {
-        let noise = NoiseModel::new(&self.parameters).unwrap().protected();
+        let noise = NoiseModel::new(&self.parameters).unwrap().protected().with_public_inputs();
         let exact = clear::evaluate(&self.program, image).unwrap();
         let errors = (0..16).flat_map(|seed| {
             let found = simulate(&self.program, &noise, image, seed).unwrap();

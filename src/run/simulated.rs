@@ -47,12 +47,17 @@ impl NoiseModel {
         })
     }
 
-    /// The noise of a run on encrypted weights and biases ([`crate::protect`]) and of an input that
-    /// was encrypted with the public key.
+    /// The noise of a run on encrypted weights and biases ([`crate::protect`]).
     #[must_use]
     pub fn protected(self) -> Self {
+        Self { protected: true, ..self }
+    }
+
+    /// The noise of a run on an input that was encrypted with the public key.
+    #[must_use]
+    pub fn with_public_inputs(self) -> Self {
         let fresh = bridge::noise::fresh_public(&self.parameters).sqrt();
-        Self { protected: true, fresh, ..self }
+        Self { fresh, ..self }
     }
 
     /// What the encryption of its weights and biases adds to an output of a linear layer.

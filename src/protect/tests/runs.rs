@@ -56,7 +56,7 @@ fn models_come_back_from_the_wire_and_from_memory() {
 #[test]
 fn protected_runs_have_the_noise_of_simulated_ones_at_every_stage() {
     let deployed = &*DEPLOYED;
-    let noise = NoiseModel::new(&deployed.parameters).unwrap().protected();
+    let noise = NoiseModel::new(&deployed.parameters).unwrap().protected().with_public_inputs();
     let mut program = deployed.program.clone();
     for (index, step) in program.steps.iter_mut().enumerate() {
         step.stage = format!("{index}: {}", step.stage);
@@ -95,7 +95,7 @@ fn the_noise_of_encrypted_weights_is_predicted() {
     let image: Vec<f64> = tiny::image(graph.input_shape(), 3).into_iter().collect();
     let clear = clear_phases(&program, &image).unwrap();
     let (mut measured, mut simulated) = (NoiseSums::default(), NoiseSums::default());
-    let noise = NoiseModel::new(&parameters).unwrap().protected();
+    let noise = NoiseModel::new(&parameters).unwrap().protected().with_public_inputs();
     for seed in 0..100 {
         let deployed = Deployed::new(&parameters, program.clone(), seed);
         for run in 0..2 {
