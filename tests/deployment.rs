@@ -364,8 +364,13 @@ fn network() -> Vec<u8> {
         ..Default::default()
     };
     let opset = OperatorSetIdProto { domain: String::new(), version: 13 };
-    ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
-        .encode_to_vec()
+    ModelProto {
+        ir_version: 8,
+        opset_import: vec![opset],
+        graph: Some(graph),
+        ..Default::default()
+    }
+    .encode_to_vec()
 }
 
 /// The largest output in the clear.

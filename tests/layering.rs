@@ -178,14 +178,19 @@ fn the_edge_never_names_a_secret() {
     let mut files = sources("src/service");
     files.extend(sources("src/cli/edge"));
     let agents = ["processing.rs", "acquisition.rs"];
-    files.extend(sources("src/agents").into_iter().filter(|(path, _)| {
-        agents.iter().any(|name| path.ends_with(name))
-    }));
+    files.extend(
+        sources("src/agents")
+            .into_iter()
+            .filter(|(path, _)| agents.iter().any(|name| path.ends_with(name))),
+    );
     files.retain(|(path, _)| !path.components().any(|part| part.as_os_str() == "tests"));
     assert!(files.len() > 15, "{}", files.len());
     // a person who uses the service is called a client there, and nothing else is
     let named = |path: &str, line: &str| {
-        secret(path, line) && path != "client" && !path.starts_with("tls::") && path != "Self::client"
+        secret(path, line)
+            && path != "client"
+            && !path.starts_with("tls::")
+            && path != "Self::client"
     };
     assert_eq!(violations(&files, named), [""; 0]);
 }

@@ -43,13 +43,17 @@ pub fn run(count: u16, preset: Preset) -> Result<(), Failure> {
     let network = network.with_calibration(serde_json::from_str(CALIBRATION)?)?;
     let options = Options { target: preset.target(), ..Options::default() };
     let compiled = network.compile(&options)?;
-    println!("A protected LeNet5: its weights, the digits and the results are encrypted on the edge");
+    println!(
+        "A protected LeNet5: its weights, the digits and the results are encrypted on the edge"
+    );
     println!(
         "  network   {} parameters, {} bootstrappings per image",
         network.graph().parameter_count(),
         compiled.program.bootstraps()
     );
-    println!("  cost      up to half a minute for keys, then up to a minute of two cores per image");
+    println!(
+        "  cost      up to half a minute for keys, then up to a minute of two cores per image"
+    );
     let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
     let folder = Folder::new(&mut rng)?;
     let at = folder.0.as_path();
@@ -157,7 +161,13 @@ fn decrypt(
     println!("  right by the label               {right} of {count}");
     println!("\n  the store's record:");
     for entry in store.journal()? {
-        println!("    {} {:8} {} {}", entry.sequence, entry.event.name(), entry.model, entry.detail);
+        println!(
+            "    {} {:8} {} {}",
+            entry.sequence,
+            entry.event.name(),
+            entry.model,
+            entry.detail
+        );
     }
     Ok(())
 }

@@ -50,7 +50,9 @@ pub enum AgentError {
         mismatch: KeyMismatch,
     },
     /// Whoever submitted the job, or the service, has deleted its result.
-    #[error("the result of {name} was collected by another process, or kept too long by the service")]
+    #[error(
+        "the result of {name} was collected by another process, or kept too long by the service"
+    )]
     Gone {
         /// The image.
         name: String,

@@ -39,7 +39,8 @@ impl ProcessingAgent {
         let encryptor = Encryptor::new(&parameters, model.input_layout(), &public_key)?;
         let manifest = bundle.manifest();
         for (what, key) in [("encrypted model", model.key()), ("public key", encryptor.key())] {
-            let wrong = |mismatch| AgentError::Key { what, model: manifest.model.clone(), mismatch };
+            let wrong =
+                |mismatch| AgentError::Key { what, model: manifest.model.clone(), mismatch };
             manifest.key.check(key).map_err(wrong)?;
         }
         // every input of this model is as long as one of zeros

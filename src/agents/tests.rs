@@ -83,9 +83,8 @@ fn models_of_insecure_parameters_are_neither_run_nor_opened() {
     let mut owned = Owned::new();
     owned.protect();
     let (_, mut bundle) = owned.bundle();
-    let insecure = |error: AgentError| {
-        matches!(error, AgentError::Wire(WireError::NotConformant { .. }))
-    };
+    let insecure =
+        |error: AgentError| matches!(error, AgentError::Wire(WireError::NotConformant { .. }));
     assert!(insecure(ProcessingAgent::deploy(&mut bundle, LEVEL).unwrap_err()));
     let endpoint = Endpoint { url: "http://localhost".to_owned(), token: None, tls: None };
     let connection = Connection::new(endpoint).unwrap();

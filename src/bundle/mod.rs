@@ -62,8 +62,7 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Model, Self::PublicKey, Self::EvaluationKeys, Self::SlotKeys];
+    pub const ALL: [Self; 4] = [Self::Model, Self::PublicKey, Self::EvaluationKeys, Self::SlotKeys];
 
     /// Whether a bundle must hold it.
     #[must_use]

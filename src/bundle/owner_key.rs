@@ -33,11 +33,7 @@ impl OwnerKey {
         self.0.to_bytes()
     }
 
-    pub(super) fn verify(
-        &self,
-        message: &[u8],
-        signature: &Signature,
-    ) -> Result<(), BundleError> {
+    pub(super) fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BundleError> {
         let verified = self.0.verify_strict(message, signature);
         verified.map_err(|_| BundleError::Signature { owner: self.to_string() })
     }

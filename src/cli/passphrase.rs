@@ -24,13 +24,39 @@ pub struct Arguments {
 impl Arguments {
     /// Reads it; one that makes a store is asked for twice.
     pub fn read(&self, makes_store: bool) -> Result<Passphrase, Failure> {
-        let text = match (&self.passphrase_file, std::env::var(VARIABLE)) {
-            (Some(path), _) => from_file(path)?,
-            (None, Ok(text)) => Zeroizing::new(text),
-            (None, Err(_)) => ask(makes_store)?,
-        };
-        Ok(Passphrase::new(text)?)
+        read(self.passphrase_file.as_deref(), VARIABLE, "passphrase of the store: ", makes_store)
     }
+}
+
+/// Where a passphrase comes from that is to replace another.
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// A file whose first line is the new passphrase; without, it is taken from
+    /// BELLEROPHON_NEW_PASSPHRASE, or asked for
+    #[arg(long, value_name = "FILE")]
+    new_passphrase_file: Option<PathBuf>,
+}
+
+impl NewArguments {
+    /// Reads it.
+    pub fn read(&self) -> Result<Passphrase, Failure> {
+        let file = self.new_passphrase_file.as_deref();
+        read(file, "BELLEROPHON_NEW_PASSPHRASE", "new passphrase: ", true)
+    }
+}
+
+fn read(
+    file: Option<&Path>,
+    variable: &str,
+    prompt: &str,
+    twice: bool,
+) -> Result<Passphrase, Failure> {
+    let text = match (file, std::env::var(variable)) {
+        (Some(path), _) => from_file(path)?,
+        (None, Ok(text)) => Zeroizing::new(text),
+        (None, Err(_)) => ask(prompt, variable, twice)?,
+    };
+    Ok(Passphrase::new(text)?)
 }
 
 fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
@@ -46,20 +72,17 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(text.lines().next().unwrap_or("").to_owned()))
 }
 
-fn ask(twice: bool) -> Result<Zeroizing<String>, Failure> {
+fn ask(text: &str, variable: &str, twice: bool) -> Result<Zeroizing<String>, Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(format!(
-            "no passphrase: name a file with --passphrase-file, or set {VARIABLE}"
-        )
-        .into());
+        return Err(format!("no passphrase: name a file (see --help), or set {variable}").into());
     }
     let prompt = |text: &str| -> Result<Zeroizing<String>, Failure> {
         let typed = rpassword::prompt_password(text);
         Ok(Zeroizing::new(typed.map_err(|error| format!("cannot read a passphrase: {error}"))?))
     };
-    let text = prompt("passphrase of the store: ")?;
-    if twice && *prompt("once more: ")? != *text {
-        return Err("the two passphrases differ: nothing was made".into());
+    let typed = prompt(text)?;
+    if twice && *prompt("once more: ")? != *typed {
+        return Err("the two passphrases differ: nothing was done".into());
     }
-    Ok(text)
+    Ok(typed)
 }

@@ -183,9 +183,8 @@ impl Connection {
             Ok((sender, answer))
         };
         let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut));
-        let done = runtime.block_on(async {
-            tokio::time::timeout(TIME, exchanged).await.unwrap_or_else(late)
-        });
+        let done = runtime
+            .block_on(async { tokio::time::timeout(TIME, exchanged).await.unwrap_or_else(late) });
         let (sender, answer) = done?;
         self.sender = Some(sender);
         Ok(answer)
@@ -261,8 +260,7 @@ async fn connect(
 async fn begin(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> io::Result<SendRequest<Full<Bytes>>> {
-    let (sender, connection) =
-        handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // it ends with the sender; what goes wrong is told to the request
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)

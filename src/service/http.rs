@@ -163,9 +163,10 @@ async fn models(State(shared): Shares) -> Json<serde_json::Value> {
 
 fn deployed<'a>(shared: &'a Shared, name: &str, version: &str) -> Result<&'a Deployed, Refusal> {
     let version = version.parse();
-    let found = shared.models.iter().find(|deployed| {
-        deployed.model.name() == name && Ok(deployed.model.version()) == version
-    });
+    let found = shared
+        .models
+        .iter()
+        .find(|deployed| deployed.model.name() == name && Ok(deployed.model.version()) == version);
     let shown = |text: &str| text.chars().take(64).collect::<String>();
     found.ok_or_else(|| Refusal::NoModel(shown(name)))
 }

@@ -80,7 +80,8 @@ impl Held {
     /// How many.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
-    }}
+    }
+}
 
 /// The resident memory of this process in bytes, where the system tells.
 pub(super) fn resident() -> Option<u64> {

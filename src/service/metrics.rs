@@ -11,8 +11,7 @@ use prometheus_client::registry::Registry;
 use std::time::Duration;
 
 /// The form of [`Metrics::encode`].
-pub(super) const CONTENT_TYPE: &str =
-    "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -92,8 +91,7 @@ impl Metrics {
     /// The text, with what is counted at this moment.
     pub(super) fn encode(&self, counts: Counts) -> Result<String, std::fmt::Error> {
         let Counts { queued, running, done, failed } = counts;
-        let states =
-            [("queued", queued), ("running", running), ("done", done), ("failed", failed)];
+        let states = [("queued", queued), ("running", running), ("done", done), ("failed", failed)];
         for (state, count) in states {
             self.jobs.get_or_create(&State { state }).set(count as i64);
         }

@@ -220,7 +220,8 @@ impl Service {
         for index in 0..shared.options.workers {
             let shared = shared.clone();
             let name = format!("worker {index}");
-            workers.push(std::thread::Builder::new().name(name).spawn(move || worker::work(&shared))?);
+            workers
+                .push(std::thread::Builder::new().name(name).spawn(move || worker::work(&shared))?);
         }
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         // what they wait for is one disk

@@ -208,7 +208,10 @@ fn a_job_goes_all_the_way() {
 #[test]
 fn everyone_sees_health_and_clients_the_rest() {
     let running = Running::new(options());
-    let get = |path: &str| running.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
+    let get = |path: &str| {
+        running
+            .raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
+    };
     assert!(get("/healthz").starts_with("HTTP/1.1 200"));
     assert!(get("/readyz").starts_with("HTTP/1.1 200"));
     for path in ["/v1/models", "/metrics", "/v1/jobs/00", "/v1/jobs/00/result"] {
@@ -272,7 +275,8 @@ fn limits_of_jobs_refuse_with_a_time_to_retry() {
     two.submit(&model(), b"ok slow a").unwrap();
     two.submit(&model(), b"ok slow b").unwrap();
     refused(two.submit(&model(), b"ok slow c"), 503, "8 jobs are queued");
-    let raw = running.raw(format!("{}ok z", running.head("Content-Length: 4\r\nConnection: close")).as_bytes());
+    let raw = running
+        .raw(format!("{}ok z", running.head("Content-Length: 4\r\nConnection: close")).as_bytes());
     assert!(raw.to_lowercase().contains("retry-after: 2"), "{raw}");
     for id in ids {
         assert_eq!(wait(&mut one, id), State::Done);
@@ -305,7 +309,8 @@ fn slow_and_vanishing_clients_are_let_go() {
     let mut stream = running.stream();
     let begun = Instant::now();
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").unwrap();
-    let mut more = || stream.write_all(b"X: y\r\n").is_ok() && begun.elapsed() < Duration::from_secs(8);
+    let mut more =
+        || stream.write_all(b"X: y\r\n").is_ok() && begun.elapsed() < Duration::from_secs(8);
     while more() {
         std::thread::sleep(Duration::from_millis(50));
     }

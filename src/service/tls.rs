@@ -89,7 +89,8 @@ pub fn server(
     client_roots: Option<&Path>,
     tokens_too: bool,
 ) -> Result<ServerConfig, TlsError> {
-    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = match client_roots {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -113,7 +114,8 @@ pub fn client(
     server_roots: &Path,
     certificate: Option<&Certificate>,
 ) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = builder.with_root_certificates(roots(server_roots)?);
     Ok(match certificate {
         None => builder.with_no_client_auth(),

@@ -64,7 +64,9 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// The record was changed.
-    #[error("the record of the store was altered: entry {sequence} does not follow from those before")]
+    #[error(
+        "the record of the store was altered: entry {sequence} does not follow from those before"
+    )]
     Journal {
         /// The first entry that does not fit.
         sequence: i64,

@@ -33,11 +33,13 @@ pub enum Event {
     Decrypt,
     /// A result was refused.
     Refuse,
+    /// A secret was sealed under another passphrase.
+    Reseal,
 }
 
 impl Event {
-    const ALL: [Self; 5] =
-        [Self::Keygen, Self::Protect, Self::Deploy, Self::Decrypt, Self::Refuse];
+    const ALL: [Self; 6] =
+        [Self::Keygen, Self::Protect, Self::Deploy, Self::Decrypt, Self::Refuse, Self::Reseal];
 
     /// As it is recorded.
     #[must_use]
@@ -48,6 +50,7 @@ impl Event {
             Self::Deploy => "deploy",
             Self::Decrypt => "decrypt",
             Self::Refuse => "refuse",
+            Self::Reseal => "reseal",
         }
     }
 }

@@ -102,7 +102,7 @@ impl Store {
         rng: &mut impl CryptoRng,
     ) -> Result<Self, StoreError> {
         let mut store = Self { connection: schema::create(path)? };
-        if store.owner_row()?.is_none() {
+        if owner_row(&store.connection)?.is_none() {
             store.make_owner(passphrase, cost, rng)?;
         }
         store.signing_key(passphrase)?;
@@ -135,25 +135,12 @@ impl Store {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
-    fn owner_row(&self) -> Result<Option<(OwnerKey, i64)>, StoreError> {
-        let query = "SELECT verifying_key, sealed FROM owner";
-        let row = self.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)));
-        let Some((bytes, sealed)) = row.optional()? else { return Ok(None) };
-        let key = OwnerKey::from_bytes(&bytes);
-        Ok(Some((key.map_err(|error| StoreError::Content(error.to_string()))?, sealed)))
-    }
-
-    fn owner(&self) -> Result<(OwnerKey, i64), StoreError> {
-        let none = || StoreError::Content("it has no owner".to_owned());
-        self.owner_row()?.ok_or_else(none)
-    }
-
     /// The key that machines pin.
     ///
     /// # Errors
     /// [`StoreError::Content`] for a store without one.
     pub fn owner_key(&self) -> Result<OwnerKey, StoreError> {
-        Ok(self.owner()?.0)
+        Ok(owner(&self.connection)?.0)
     }
 
     /// What bundles are signed with.
@@ -161,24 +148,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Seal`] for another passphrase than the store's.
     pub fn signing_key(&self, passphrase: &Passphrase) -> Result<SigningKey, StoreError> {
-        let (owner, sealed) = self.owner()?;
-        let secret = self.sealed(sealed)?.open(&owner_context(owner), passphrase)?;
+        let (owner, id) = owner(&self.connection)?;
+        let secret = sealed(&self.connection, id)?.open(&owner_context(owner), passphrase)?;
         let secret: &[u8; 32] = secret.as_slice().try_into().map_err(|_| damaged_secret())?;
         let key = SigningKey::from_bytes(secret);
         match OwnerKey::from(key.verifying_key()) == owner {
             true => Ok(key),
             false => Err(damaged_secret()),
         }
-    }
-
-    fn sealed(&self, id: i64) -> Result<Sealed, StoreError> {
-        let query = "SELECT memory_kib, passes, lanes, salt, nonce, bytes FROM sealed WHERE id = ?";
-        let (cost, salt, nonce, bytes) = self.connection.query_row(query, [id], |row| {
-            let cost: [u32; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
-            Ok((cost, row.get(3)?, row.get(4)?, row.get(5)?))
-        })?;
-        let cost = Cost::new(cost[0], cost[1], cost[2])?;
-        Ok(Sealed { cost, salt, nonce, bytes })
     }
 
     /// The version that a next model of this name gets.
@@ -203,7 +180,7 @@ impl Store {
         rng: &mut impl CryptoRng,
     ) -> Result<(), StoreError> {
         self.signing_key(passphrase)?;
-        let cost = self.sealed(self.owner()?.1)?.cost;
+        let cost = sealed(&self.connection, owner(&self.connection)?.1)?.cost;
         let context = secret_context(model, keys.key);
         let sealed = Sealed::new(keys.secret, &context, passphrase, cost, rng)?;
         let transaction = self.begin()?;
@@ -227,11 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoModel`], [`StoreError::Exists`], [`StoreError::Io`] of `source`.
-    pub fn add_model(
-        &mut self,
-        model: &ModelId,
-        source: &mut dyn Read,
-    ) -> Result<u64, StoreError> {
+    pub fn add_model(&mut self, model: &ModelId, source: &mut dyn Read) -> Result<u64, StoreError> {
         let transaction = self.begin()?;
         let row = require(&transaction, model)?;
         if chunks::find(&transaction, row.id, Part::Model)?.is_some() {
@@ -265,7 +238,32 @@ impl Store {
         passphrase: &Passphrase,
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let row = require(&self.connection, model)?;
-        Ok(self.sealed(row.sealed)?.open(&secret_context(model, row.key), passphrase)?)
+        Ok(sealed(&self.connection, row.sealed)?
+            .open(&secret_context(model, row.key), passphrase)?)
+    }
+
+    /// Seals the signing key and all secrets anew, under another passphrase; all or nothing. Copies
+    /// of the file that were made before still open with the old one.
+    ///
+    /// # Errors
+    /// [`StoreError::Seal`] for another passphrase than the store's.
+    pub fn change_passphrase(
+        &mut self,
+        old: &Passphrase,
+        new: &Passphrase,
+        cost: Cost,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        let (owner, id) = owner(&transaction)?;
+        reseal(&transaction, id, &owner_context(owner), old, (new, cost), rng)?;
+        for listed in models(&transaction)? {
+            let row = require(&transaction, &listed.model)?;
+            let context = secret_context(&listed.model, row.key);
+            reseal(&transaction, row.sealed, &context, old, (new, cost), rng)?;
+            journal::append(&transaction, Event::Reseal, &listed.model, "another passphrase")?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Reads a part of a model piece by piece.
@@ -283,21 +281,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Content`].
     pub fn models(&self) -> Result<Vec<Listed>, StoreError> {
-        let query =
-            "SELECT id, name, version, key_id, created FROM models ORDER BY name, version";
-        let mut statement = self.connection.prepare(query)?;
-        let mut rows = statement.query([])?;
-        let mut listed = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (id, name, version): (i64, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (key, created): (String, i64) = (row.get(3)?, row.get(4)?);
-            let stored = |part| Ok((part, chunks::find(&self.connection, id, part)?));
-            let parts = Part::ALL.into_iter().map(stored).collect::<Result<Vec<_>, StoreError>>()?;
-            let parts = parts.into_iter().filter_map(|(part, stored)| Some((part, stored?.length)));
-            let model = ModelId::new(name, version)?;
-            listed.push(Listed { model, key: key_id(&key)?, created, parts: parts.collect() });
-        }
-        Ok(listed)
+        models(&self.connection)
     }
 
     /// Adds an entry to the record.
@@ -322,6 +306,63 @@ impl Store {
     pub fn journal(&self) -> Result<Vec<Entry>, StoreError> {
         journal::read(&self.connection)
     }
+}
+
+fn owner_row(connection: &Connection) -> Result<Option<(OwnerKey, i64)>, StoreError> {
+    let query = "SELECT verifying_key, sealed FROM owner";
+    let row = connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    let Some((bytes, sealed)) = row.optional()? else { return Ok(None) };
+    let key = OwnerKey::from_bytes(&bytes);
+    Ok(Some((key.map_err(|error| StoreError::Content(error.to_string()))?, sealed)))
+}
+
+fn owner(connection: &Connection) -> Result<(OwnerKey, i64), StoreError> {
+    owner_row(connection)?.ok_or_else(|| StoreError::Content("it has no owner".to_owned()))
+}
+
+fn sealed(connection: &Connection, id: i64) -> Result<Sealed, StoreError> {
+    let query = "SELECT memory_kib, passes, lanes, salt, nonce, bytes FROM sealed WHERE id = ?";
+    let (cost, salt, nonce, bytes) = connection.query_row(query, [id], |row| {
+        let cost: [u32; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
+        Ok((cost, row.get(3)?, row.get(4)?, row.get(5)?))
+    })?;
+    let cost = Cost::new(cost[0], cost[1], cost[2])?;
+    Ok(Sealed { cost, salt, nonce, bytes })
+}
+
+fn reseal(
+    transaction: &Transaction<'_>,
+    id: i64,
+    context: &[u8],
+    old: &Passphrase,
+    (new, cost): (&Passphrase, Cost),
+    rng: &mut impl CryptoRng,
+) -> Result<(), StoreError> {
+    let secret = sealed(transaction, id)?.open(context, old)?;
+    let Sealed { salt, nonce, bytes, .. } = Sealed::new(&secret, context, new, cost, rng)?;
+    let [memory, passes, lanes] = cost.parts();
+    let update =
+        "UPDATE sealed SET memory_kib = ?2, passes = ?3, lanes = ?4, salt = ?5, nonce = ?6,
+                  bytes = ?7 WHERE id = ?1";
+    transaction.execute(update, params![id, memory, passes, lanes, salt, nonce, bytes])?;
+    Ok(())
+}
+
+fn models(connection: &Connection) -> Result<Vec<Listed>, StoreError> {
+    let query = "SELECT id, name, version, key_id, created FROM models ORDER BY name, version";
+    let mut statement = connection.prepare(query)?;
+    let mut rows = statement.query([])?;
+    let mut listed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, name, version): (i64, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (key, created): (String, i64) = (row.get(3)?, row.get(4)?);
+        let stored = |part| Ok((part, chunks::find(connection, id, part)?));
+        let parts = Part::ALL.into_iter().map(stored).collect::<Result<Vec<_>, StoreError>>()?;
+        let parts = parts.into_iter().filter_map(|(part, stored)| Some((part, stored?.length)));
+        let model = ModelId::new(name, version)?;
+        listed.push(Listed { model, key: key_id(&key)?, created, parts: parts.collect() });
+    }
+    Ok(listed)
 }
 
 fn damaged_secret() -> StoreError {

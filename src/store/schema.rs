@@ -124,9 +124,7 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     let other = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => {
-            StoreError::NotAStore { path: path.to_owned() }
-        }
+        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::NotAStore { path: path.to_owned() },
         _ => error.into(),
     };
     connection.pragma_update(None, "journal_mode", "WAL").map_err(other)?;

@@ -128,7 +128,11 @@ fn a_source_that_fails_leaves_nothing() {
     impl Read for Failing {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             self.0 += 1;
-            if self.0 > 300 { Err(std::io::Error::other("gone")) } else { Ok(buffer.len().min(8192)) }
+            if self.0 > 300 {
+                Err(std::io::Error::other("gone"))
+            } else {
+                Ok(buffer.len().min(8192))
+            }
         }
     }
     let place = Place::new();
@@ -163,6 +167,28 @@ fn other_passphrases_and_moved_secrets_are_refused() {
     assert!(refused(store.secret(&id(2), &passphrase("correct horse")).unwrap_err()));
     raw.execute_batch("UPDATE models SET version = 9 WHERE version = 1").unwrap();
     assert!(refused(store.secret(&id(9), &passphrase("correct horse")).unwrap_err()));
+}
+
+#[test]
+fn another_passphrase_seals_all_or_nothing() {
+    let place = Place::new();
+    let mut store = place.create();
+    add(&mut store, 1).unwrap();
+    add(&mut store, 2).unwrap();
+    let (old, new) = (passphrase("correct horse"), passphrase("battery staple"));
+    let signing = store.signing_key(&old).unwrap();
+    let (cost, mut rng) = (Cost::insecure_least(), tiny::rng(8));
+    assert!(store.change_passphrase(&new, &old, cost, &mut rng).is_err());
+    store.secret(&id(2), &old).unwrap();
+    store.change_passphrase(&old, &new, cost, &mut rng).unwrap();
+    for version in [1, 2] {
+        assert!(store.secret(&id(version), &old).is_err());
+        assert_eq!(store.secret(&id(version), &new).unwrap().as_slice(), b"the secret seed");
+    }
+    assert!(store.signing_key(&old).is_err());
+    assert_eq!(store.signing_key(&new).unwrap(), signing);
+    let last = store.journal().unwrap().pop().unwrap();
+    assert_eq!((last.event, last.model), (Event::Reseal, id(2)));
 }
 
 #[test]

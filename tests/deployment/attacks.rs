@@ -82,7 +82,9 @@ fn ciphertexts_that_are_damaged_or_not_theirs() {
     assert_eq!(one.submit(&small(), &input).unwrap().id, job.id);
     let unknown = ModelId::new("unknown", 1).unwrap();
     refusal(one.submit(&unknown, &input), 404, "not deployed");
-    for words in [["400", "checksum"], ["409", "submitted before"], ["422", "key"], ["413", "bytes"]] {
+    for words in
+        [["400", "checksum"], ["409", "submitted before"], ["422", "key"], ["413", "bytes"]]
+    {
         assert_logged(&edge, &words);
     }
     assert_serves(&edge, 2);

@@ -20,8 +20,7 @@ fn results(folder: &Path) -> [PathBuf; 2] {
 /// Changes what a result says of itself.
 fn changed(path: &Path, change: impl Fn(&mut EncryptedInference)) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
-    let mut inference: EncryptedInference =
-        wire::from_bytes(&bytes, INFERENCE_LIMIT, &()).unwrap();
+    let mut inference: EncryptedInference = wire::from_bytes(&bytes, INFERENCE_LIMIT, &()).unwrap();
     change(&mut inference);
     wire::to_bytes(&inference).unwrap()
 }
@@ -87,7 +86,8 @@ fn a_stranger_opens_nothing() {
     let keygen = format!("owner keygen --program {} --model", program.display());
     // an owner of a model of the same name
     succeed(at, &format!("{keygen} small@1 --store stranger.store"));
-    let protect = format!("owner protect {} --store stranger.store --model small@1", program.display());
+    let protect =
+        format!("owner protect {} --store stranger.store --model small@1", program.display());
     succeed(at, &protect);
     refused(at, "owner decrypt small.result --store stranger.store", &["not of model small@1"]);
     let mut wrong = command(at, "owner decrypt small.result --store models.store");
@@ -142,7 +142,11 @@ fn bundles_that_are_not_the_owners_are_not_served() {
     let bytes = fs::read(at.join("small.bundle")).unwrap();
     let wrong = |bytes: &[u8], words: &[&str]| {
         fs::write(at.join("wrong.bundle"), bytes).unwrap();
-        refused(at, &format!("{serve} --bundle wrong.bundle"), &[&["wrong.bundle"], words].concat());
+        refused(
+            at,
+            &format!("{serve} --bundle wrong.bundle"),
+            &[&["wrong.bundle"], words].concat(),
+        );
     };
     let flipped = |position: usize| {
         let mut copy = bytes.clone();

@@ -71,7 +71,8 @@ pub struct Collected {
 pub fn run(arguments: &Arguments) -> Result<Collected, Failure> {
     let mut bundle = arguments.owner.bundle(&arguments.bundle)?;
     let connection = Connection::new(arguments.endpoint()?)?;
-    let agent = AcquisitionAgent::new(&mut bundle, files::LEVEL, connection, arguments.out.clone())?;
+    let agent =
+        AcquisitionAgent::new(&mut bundle, files::LEVEL, connection, arguments.out.clone())?;
     let feed = arguments.feed.open(agent.elements())?;
     let model = agent.model().to_string();
     let bar = match feed.count() {

@@ -63,9 +63,23 @@ pub struct Feed {
 }
 
 enum Source {
-    Files { images: Images, next: usize, stem: String, first: usize },
-    Watched { folder: PathBuf, part: Part, seen: HashSet<PathBuf>, changing: HashMap<PathBuf, Mark> },
-    Frames { frames: Receiver<Result<Vec<u8>, String>>, sides: [usize; 3], next: usize },
+    Files {
+        images: Images,
+        next: usize,
+        stem: String,
+        first: usize,
+    },
+    Watched {
+        folder: PathBuf,
+        part: Part,
+        seen: HashSet<PathBuf>,
+        changing: HashMap<PathBuf, Mark>,
+    },
+    Frames {
+        frames: Receiver<Result<Vec<u8>, String>>,
+        sides: [usize; 3],
+        next: usize,
+    },
 }
 
 /// A file that still changes has another one when it is looked at again.

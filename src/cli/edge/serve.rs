@@ -120,8 +120,7 @@ async fn stopped() {
 #[cfg(unix)]
 async fn stopped() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
         return std::future::pending().await;
     };
@@ -162,7 +161,9 @@ impl Arguments {
         let text = std::str::from_utf8(&bytes).unwrap_or("not text");
         let tokens = Tokens::parse(text).map_err(|e| format!("{}: {e}", path.display()))?;
         match tokens.is_empty() && self.client_ca.is_none() {
-            true => Err(format!("{} holds no token: make one with edge token", path.display()).into()),
+            true => {
+                Err(format!("{} holds no token: make one with edge token", path.display()).into())
+            }
             false => Ok(Access::Clients(tokens)),
         }
     }

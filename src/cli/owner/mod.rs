@@ -6,6 +6,7 @@ mod identity;
 mod journal;
 mod keygen;
 mod list;
+mod passphrase;
 mod protect;
 
 use super::{Failure, output};
@@ -29,6 +30,7 @@ enum Command {
     Identity(identity::Arguments),
     List(list::Arguments),
     Journal(journal::Arguments),
+    Passphrase(passphrase::Arguments),
 }
 
 /// The store to work on.
@@ -55,5 +57,6 @@ pub fn run(arguments: &Arguments, json: bool) -> Result<(), Failure> {
         Command::Identity(arguments) => output::emit(json, &identity::run(arguments)?),
         Command::List(arguments) => output::emit(json, &list::run(arguments)?),
         Command::Journal(arguments) => output::emit(json, &journal::run(arguments)?),
+        Command::Passphrase(arguments) => output::emit(json, &passphrase::run(arguments)?),
     }
 }

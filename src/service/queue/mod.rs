@@ -195,9 +195,8 @@ impl Queue {
                 WHERE state = 'queued' AND model = ?1 AND version = ?2 AND bundle = ?3
                 ORDER BY attempts, sequence LIMIT 1";
             let row = params![model.name(), model.version(), bundle];
-            let found = transaction.query_row(query, row, |row| {
-                Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
-            });
+            let found = transaction
+                .query_row(query, row, |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)));
             if let Some((order, id)) = found.optional()?
                 && first.as_ref().is_none_or(|(least, ..)| order < *least)
             {
@@ -318,8 +317,7 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, QueueError> {
 
 fn seen(transaction: &Transaction<'_>, digest: &[u8; 32]) -> Result<Option<Job>, QueueError> {
     let query = "SELECT id FROM jobs WHERE digest = ?1";
-    let id: Option<String> =
-        transaction.query_row(query, [digest], |row| row.get(0)).optional()?;
+    let id: Option<String> = transaction.query_row(query, [digest], |row| row.get(0)).optional()?;
     id.map_or(Ok(None), |id| job::find(transaction, &id))
 }
 

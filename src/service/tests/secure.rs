@@ -140,7 +140,8 @@ fn https_needs_a_root_and_an_address() {
         let endpoint = Endpoint { url: url.to_owned(), token: None, tls: None };
         Connection::new(endpoint).unwrap_err()
     };
-    for url in ["https://localhost", "ftp://localhost", "localhost:80", "http://x/path", "http://"] {
+    for url in ["https://localhost", "ftp://localhost", "localhost:80", "http://x/path", "http://"]
+    {
         let error = connect(url);
         assert!(matches!(error, ConnectionError::Url { .. }), "{url}: {error}");
     }
