@@ -11,7 +11,10 @@
 //! | [`polynomial`] | all of this without TFHE, for networks of polynomials: slots of CKKS ciphertexts |
 //! | [`client`] | holds the secrets: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
+//! | [`protect`] | encrypted models: the server learns no weight and no bias either |
+//! | [`input`] | how inputs are laid out in ciphertexts |
 //! | [`message`] | what passes between the two |
+//! | [`agents`] | owner and edge of a protected model, by role: [`store`], signed [`bundle`], HTTP [`service`] |
 //! | [`report`] | predicted and measured noise |
 //! | [`data`] | images from files |
 //! | [`tune`] | measures what operations cost on this machine |
@@ -21,15 +24,24 @@
 //! partial and the shared secret. Decrypted results carry noise that depends on the secret: who
 //! passes them on should round them first (Li and Micciancio, ePrint 2020/1533).
 
+pub mod agents;
+pub mod bundle;
 pub mod client;
 pub mod compile;
 pub mod data;
+mod hexadecimal;
+pub mod inference;
+pub mod input;
 pub mod message;
 pub mod model;
+pub mod model_id;
 pub mod polynomial;
+pub mod protect;
 pub mod report;
 pub mod run;
 pub mod server;
+pub mod service;
+pub mod store;
 #[cfg(test)]
 mod tiny;
 pub mod tune;

@@ -450,7 +450,7 @@ fn completions_and_manual_pages_name_every_command() {
     let folder = folder();
     let at = folder.path();
     let commands = ["inspect", "plan", "compile", "show", "diff", "simulate", "run"];
-    let others = ["keygen", "encrypt", "eval", "decrypt", "tune"];
+    let others = ["keygen", "encrypt", "eval", "decrypt", "tune", "owner", "edge"];
     let help = succeed(at, &["--help"]);
     let man = succeed(at, &["man"]);
     for command in commands.into_iter().chain(others) {
@@ -461,7 +461,11 @@ fn completions_and_manual_pages_name_every_command() {
         let page = json(at, &["man", command]);
         assert!(page["roff"].as_str().unwrap().starts_with(".ie"), "{page}");
     }
+    for page in [["owner", "keygen"], ["owner", "decrypt"], ["edge", "serve"], ["edge", "token"]] {
+        assert!(succeed(at, &[&["man"], &page[..]].concat()).contains("SYNOPSIS"), "{page:?}");
+    }
     refused(at, &["man", "fly"], &["no command fly"]);
+    refused(at, &["man", "owner", "fly"], &["no command fly"]);
     refused(at, &["completions", "abacus"], &["abacus"]);
     assert!(succeed(at, &["--version"]).contains(env!("CARGO_PKG_VERSION")));
 }

@@ -155,3 +155,42 @@ fn bridge_knows_nothing_of_root() {
     assert!(own.clone().all(|line| line.starts_with("bellerophon-schemes")));
     assert!(own.count() > 0);
 }
+
+/// The edge's types cannot be made from a secret: the files that define them do not even name one.
+#[test]
+fn the_edge_never_names_a_secret() {
+    let secret = |path: &str, _: &str| {
+        path.split("::").any(|part| {
+            matches!(
+                part,
+                "store"
+                    | "client"
+                    | "Client"
+                    | "SecretKey"
+                    | "SecretKeys"
+                    | "LweSecretKey"
+                    | "Decryptor"
+                    | "SigningKey"
+                    | "Passphrase"
+            )
+        })
+    };
+    let mut files = sources("src/service");
+    files.extend(sources("src/cli/edge"));
+    let agents = ["processing.rs", "acquisition.rs"];
+    files.extend(
+        sources("src/agents")
+            .into_iter()
+            .filter(|(path, _)| agents.iter().any(|name| path.ends_with(name))),
+    );
+    files.retain(|(path, _)| !path.components().any(|part| part.as_os_str() == "tests"));
+    assert!(files.len() > 15, "{}", files.len());
+    // a person who uses the service is called a client there, and nothing else is
+    let named = |path: &str, line: &str| {
+        secret(path, line)
+            && path != "client"
+            && !path.starts_with("tls::")
+            && path != "Self::client"
+    };
+    assert_eq!(violations(&files, named), [""; 0]);
+}

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cli;
+mod deployment;
 mod layering;
 mod lenet5;
 mod network;

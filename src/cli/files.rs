@@ -75,6 +75,27 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Failure> {
     })
 }
 
+/// As [`write`], for what is written piece by piece.
+pub fn write_with<T>(
+    path: &Path,
+    access: Access,
+    write: impl FnOnce(&mut File) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    check_target(path, access)?;
+    let partial = partial(path);
+    let written = || {
+        let mut file = create(&partial, access)?;
+        let made = write(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)?;
+        Ok(made)
+    };
+    written().map_err(|error: Failure| {
+        let _ = fs::remove_file(&partial);
+        format!("cannot write {}: {error}", path.display()).into()
+    })
+}
+
 /// A name beside `path` that no other process uses.
 fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -83,15 +104,19 @@ fn partial(path: &Path) -> PathBuf {
 }
 
 fn write_new(path: &Path, bytes: &[u8], access: Access) -> std::io::Result<()> {
+    let mut file = create(path, access)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn create(path: &Path, access: Access) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     if access == Access::Owner {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    options.open(path)
 }
 
 /// What a program file is checked against before anything else is known: parameters at this level.

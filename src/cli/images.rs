@@ -129,7 +129,11 @@ fn check_model(model: &Model, program: &Program) -> Result<(), Failure> {
 /// The shape that images of shape `found` must have for a program, which only knows how many values
 /// it reads: the same number, or a larger square.
 pub fn input_shape(program: &Program, found: Shape) -> Result<Shape, Failure> {
-    let elements = program.input_elements;
+    shape_of(program.input_elements, found)
+}
+
+/// As [`input_shape`], for so many values.
+pub fn shape_of(elements: usize, found: Shape) -> Result<Shape, Failure> {
     if found.elements() == elements {
         return Ok(found);
     }

@@ -119,7 +119,7 @@ impl Arguments {
 }
 
 impl Key {
-    fn new((name, instance): (String, LweInstance)) -> Self {
+    pub fn new((name, instance): (String, LweInstance)) -> Self {
         let estimate = instance.estimate();
         Self {
             name,

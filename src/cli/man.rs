@@ -9,9 +9,9 @@ use std::fmt::{self, Display};
 /// Prints the manual page of the program or of one of its commands (roff)
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The command; default: the program itself
+    /// The command, as it is called: eval, or owner keygen; default: the program itself
     #[arg(value_name = "COMMAND")]
-    command: Option<String>,
+    command: Vec<String>,
 }
 
 /// The page.
@@ -25,13 +25,12 @@ pub struct Page {
 pub fn run(arguments: &Arguments) -> Result<Page, Failure> {
     let mut whole = Whole::command();
     whole.build();
-    let command: Command = match &arguments.command {
-        None => whole,
-        Some(name) => {
-            let found = whole.find_subcommand(name).cloned();
-            found.ok_or_else(|| format!("there is no command {name}; see bellerophon --help"))?
-        }
-    };
+    let mut command: Command = whole;
+    for name in &arguments.command {
+        let found = command.find_subcommand(name).cloned();
+        command =
+            found.ok_or_else(|| format!("there is no command {name}; see bellerophon --help"))?;
+    }
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut roff = Vec::new();
     Man::new(command).render(&mut roff)?;

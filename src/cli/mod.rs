@@ -4,6 +4,7 @@ mod compile;
 mod completions;
 mod decrypt;
 mod diff;
+mod edge;
 mod encrypt;
 mod eval;
 mod files;
@@ -13,6 +14,8 @@ mod inspect;
 mod keygen;
 mod man;
 mod output;
+mod owner;
+mod passphrase;
 mod plan;
 mod run;
 mod selection;
@@ -59,6 +62,8 @@ enum Command {
     Eval(eval::Arguments),
     Decrypt(decrypt::Arguments),
     Tune(tune::Arguments),
+    Owner(owner::Arguments),
+    Edge(edge::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -109,6 +114,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Eval(arguments) => output::emit(json, &eval::run(&arguments)?),
         Command::Decrypt(arguments) => output::emit(json, &decrypt::run(&arguments)?),
         Command::Tune(arguments) => output::emit(json, &tune::run(&arguments)?),
+        Command::Owner(arguments) => owner::run(&arguments, json),
+        Command::Edge(arguments) => edge::run(&arguments, json),
         Command::Completions(arguments) => output::emit(json, &completions::run(&arguments)),
         Command::Man(arguments) => output::emit(json, &man::run(&arguments)?),
         Command::Diff(arguments) => {

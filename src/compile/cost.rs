@@ -169,7 +169,7 @@ impl Costs {
         let merge = self.merge * ring * f64::from(program.parameters.up_gadget.1) / 6.0;
         let mut samples = 0;
         let step = |operation: &Operation| match operation {
-            Operation::Linear(map) => {
+            Operation::Linear(map) | Operation::Combine(map) => {
                 let terms: usize = map.outputs.iter().map(|output| output.terms.len()).sum();
                 terms as f64 * self.product * ring
             }

@@ -1,0 +1,71 @@
+//! Why an agent refused.
+
+use crate::bundle::BundleError;
+use crate::client::ClientError;
+use crate::model_id::ModelId;
+use crate::protect::{EncryptorError, ProtectError};
+use crate::server::ServerError;
+use crate::service::connection::ConnectionError;
+use crate::store::StoreError;
+use bellerophon_schemes::key_id::KeyMismatch;
+use bellerophon_schemes::wire::WireError;
+use thiserror::Error;
+
+/// Why an agent refused.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// In the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// In a bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// With a secret.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// In encrypting parameters.
+    #[error(transparent)]
+    Protect(#[from] ProtectError),
+    /// In running a model.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// In encrypting an image.
+    #[error(transparent)]
+    Encryptor(#[from] EncryptorError),
+    /// In reading or writing bytes.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// With the service.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// A part or result under another secret than the model's.
+    #[error("the {what} is not of model {model}: {mismatch}")]
+    Key {
+        /// What.
+        what: &'static str,
+        /// The model that it should be of.
+        model: ModelId,
+        /// The two keys.
+        mismatch: KeyMismatch,
+    },
+    /// Whoever submitted the job, or the service, has deleted its result.
+    #[error(
+        "the result of {name} was collected by another process, or kept too long by the service"
+    )]
+    Gone {
+        /// The image.
+        name: String,
+    },
+    /// A name of an image that cannot name a file.
+    #[error("{0:?} cannot name an image: use letters, digits, - _ and .")]
+    Name(String),
+    /// In a file.
+    #[error("{path:?}: {source}")]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+}
