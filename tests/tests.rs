@@ -8,4 +8,5 @@ mod layering;
 mod lenet5;
 mod network;
 mod polynomial;
+mod protected_slots;
 mod security;

@@ -1,5 +1,6 @@
 //! The command line: what is asked for, and where it is answered.
 
+mod bench;
 mod compile;
 mod completions;
 mod decrypt;
@@ -59,6 +60,7 @@ enum Command {
     Eval(eval::Arguments),
     Decrypt(decrypt::Arguments),
     Tune(tune::Arguments),
+    Bench(bench::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -109,6 +111,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Eval(arguments) => output::emit(json, &eval::run(&arguments)?),
         Command::Decrypt(arguments) => output::emit(json, &decrypt::run(&arguments)?),
         Command::Tune(arguments) => output::emit(json, &tune::run(&arguments)?),
+        Command::Bench(bench) => output::emit(json, &bench::run(&bench, arguments.threads)?),
         Command::Completions(arguments) => output::emit(json, &completions::run(&arguments)),
         Command::Man(arguments) => output::emit(json, &man::run(&arguments)?),
         Command::Diff(arguments) => {

@@ -181,7 +181,8 @@ impl Encrypted<'_> {
                 let Operand::Clear(slots) = value else { return Err(OTHER_NETWORK) };
                 let encode = |&baby: &usize| {
                     let mut slots = slots.clone();
-                    slots.rotate_left(baby % slots.len().max(1));
+                    let length = slots.len().max(1);
+                    slots.rotate_left(baby % length);
                     let plaintext = self.encoder.encode(&slots, step.level, &self.scale)?;
                     Ok(((*input, baby), plaintext))
                 };

@@ -253,6 +253,23 @@ impl Plan {
     }
 }
 
+#[cfg(test)]
+impl Plan {
+    /// A plan for parameters of any security.
+    pub(super) fn insecure(
+        graph: &Graph,
+        replacement: &Replacement,
+        samples: &[ArrayD<f64>],
+        choice: impl Fn(usize) -> Choice,
+    ) -> Result<Self, PlanError> {
+        let network = Calibrated::new(graph, replacement, samples)?;
+        let log_dimension = choice(1).literal.log_dimension;
+        let candidate = Candidate::new(&network, log_dimension)?;
+        let choice = choice(candidate.lowered.levels);
+        Ok(candidate.plan(&network, &choice, SecurityLevel::Bits128))
+    }
+}
+
 fn check(settings: &Settings) -> Result<(), PlanError> {
     let number = |name, value: Option<u32>, allowed: std::ops::RangeInclusive<u32>| match value {
         Some(value) if !allowed.contains(&value) => Err(PlanError::Setting {
