@@ -103,13 +103,12 @@ fn residual_sums_agree_with_the_plain_ones() {
     assert_eq!(sums.count(), 2);
 }
 
-/// Everything that the plan itself predicts is about the layers that are run.
 #[test]
 fn each_step_is_named_and_timed() {
     let stages = std::cell::RefCell::new(Vec::new());
     let watch = |stage: &str| stages.borrow_mut().push(stage.to_owned());
     let evaluation = WORLD.edge.evaluate(&WORLD.encrypted(1), &watch).unwrap();
-    assert_eq!(*stages.borrow(), ["Dense0", "Activation1", "Dense2"]);
+    assert_eq!(*stages.borrow(), ["Dense0", "Relu1", "Dense2"]);
     assert_eq!(evaluation.durations.len(), 3);
 }
 

@@ -1,7 +1,9 @@
 //! What is stored and sent.
 
 use super::*;
+use crate::model::Dense;
 use bellerophon_schemes::wire::HEADER_BYTES;
+use ndarray::{Array1, Array2};
 use zeroize::Zeroizing;
 
 /// The SHA-256 of a message's body, which its header holds.
@@ -9,16 +11,25 @@ fn digest(bytes: &[u8]) -> String {
     bytes[16..HEADER_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The wire formats: a change of these needs another kind or version.
+/// The wire formats: a change of these needs another kind or version. Zeros are encoded alike on every
+/// processor, however it rounds.
 #[test]
 fn formats_are_the_known_ones() {
-    let world = &*WORLD;
-    let result = world.edge.evaluate(&world.encrypted(1), &|_| ()).unwrap().result;
-    let found = [&world.bytes, &world.keys, &world.encrypted(1), &result].map(|b| digest(b));
+    let zero = |outputs, inputs| {
+        Operator::Dense(Dense {
+            weights: Array2::zeros((outputs, inputs)),
+            bias: Array1::zeros(outputs),
+        })
+    };
+    let operators = vec![zero(12, 70), Operator::RELU, zero(5, 12)];
+    let graph = tiny::chain(Shape::Vector(70), operators).unwrap();
+    let world = World::new(&graph, &replacement("square"), 5);
+    let input = world.encryptor.encrypt(&[0.0; 70], &mut tiny::rng(6)).unwrap();
+    let found = [&world.bytes, &world.keys, &input].map(|bytes| digest(bytes));
     assert_eq!(found, KNOWN);
 }
 
-const KNOWN: [&str; 4] = ["", "", "", ""];
+const KNOWN: [&str; 3] = ["", "", ""];
 
 #[test]
 fn a_secret_survives_its_export() {
