@@ -5,6 +5,8 @@
 //! * `ratio_default`: the run over 6,508 default operations: key switch and bootstrapping of the
 //!   crate's 2_2 set, one at a time on each thread.
 //!
+//! * `ratio_protected`: the run on encrypted weights over the run on plain ones, same image and keys.
+//!
 //! Each ratio is the median over pairs measured next to each other. The last line is JSON.
 
 use bellerophon::client::Client;
@@ -58,15 +60,21 @@ fn measure(
     let client = Client::new(parameters.clone(), &mut rng)?;
     let keys = client.publish_keys(&mut rng)?.bytes;
     let server = Server::new(&parameters, program.clone(), &keys)?;
+    let model = client.protect(&program, &mut rng)?;
+    let protected = Server::protected(&parameters, &model, &keys, None)?;
     let message = client.encrypt(&program, image, &mut rng)?;
     let own = OwnBootstraps::new(&server, &parameters, &program, &mut rng)?;
 
     let (mut seconds, mut to_own, mut to_default) = (Vec::new(), Vec::new(), Vec::new());
+    let mut to_plain = Vec::new();
     let mut before = default.seconds_each();
     for _ in 0..PAIRS {
         let begun = Instant::now();
         server.evaluate(&message, false, &|_| ())?;
         let run = begun.elapsed().as_secs_f64();
+        let begun = Instant::now();
+        protected.evaluate(&message, false, &|_| ())?;
+        to_plain.push(begun.elapsed().as_secs_f64() / run);
         let alone = own.seconds(&server, &parameters)?;
         let after = default.seconds_each();
         let each = (before + after) / 2.0;
@@ -79,19 +87,24 @@ fn measure(
             each * 1e3 * rayon::current_num_threads() as f64
         );
     }
-    let [seconds, ratio_own, ratio_default] = [seconds, to_own, to_default].map(median);
+    let [seconds, ratio_own, ratio_default, ratio_protected] =
+        [seconds, to_own, to_default, to_plain].map(median);
     println!(
-        "{preset:>9}: {seconds:.2} s, ratio_own {ratio_own:.3}, ratio_default {ratio_default:.3}"
+        "{preset:>9}: {seconds:.2} s, ratio_own {ratio_own:.3}, ratio_default {ratio_default:.3}, \
+         ratio_protected {ratio_protected:.3}"
     );
     Ok(serde_json::json!({
         "ratio_own": ratio_own,
         "ratio_default": ratio_default,
+        "ratio_protected": ratio_protected,
         "seconds": seconds,
         "predicted_seconds": predicted,
         "pbs_count": program.bootstraps(),
         "threads": rayon::current_num_threads(),
         "evaluation_key_bytes": server.key_bytes(),
         "evaluation_key_wire_bytes": keys.len(),
+        "protected_model_bytes": protected.model_bytes(),
+        "protected_model_wire_bytes": model.to_bytes()?.len(),
     }))
 }
 
@@ -142,7 +155,7 @@ impl OwnBootstraps {
 
     fn seconds(&self, server: &Server, parameters: &bridge::Parameters) -> Result<f64, Failure> {
         let encoder = Encoder::new(parameters.rlwe());
-        let backend = Encrypted::new(server.keys(), &encoder, &|_| ());
+        let backend: Encrypted<'_> = Encrypted::new(server.keys(), &encoder, &|_| ());
         let begun = Instant::now();
         for (batch, tables, key) in &self.batches {
             std::hint::black_box(backend.look_up(batch, tables, *key)?);

@@ -1,14 +1,15 @@
 //! The half that holds the secrets: it makes keys, encrypts images and opens results.
 
-use crate::compile::{Place, Placement, Program};
+use crate::compile::{Place, Program};
+use crate::input::InputError;
 use crate::message::{Context, EncryptedInput, EncryptedOutput, MESSAGE_LIMIT, TRACE_LIMIT, Trace};
+use crate::protect::{ProtectError, ProtectedModel};
 use bellerophon_bridge::{
-    self as bridge, Amplitude, BridgeError, SecretKeys, SeededEvaluationKeys, SeededSlotKeys,
-    SlotParameters,
+    self as bridge, BridgeError, SecretKeys, SeededEvaluationKeys, SeededSlotKeys, SlotParameters,
 };
 use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::rlwe::{
-    Ciphertext, Coeffs, Decryptor, Encoder, Encryptor, PackedCiphertext, RlweError,
+    Ciphertext, Coeffs, Decryptor, Encoder, Encryptor, KeyGenerator, PackedCiphertext, RlweError,
 };
 use bellerophon_schemes::security::{LweInstance, SecurityLevel};
 use bellerophon_schemes::wire::{self, Conformant, Wire, WireError};
@@ -46,6 +47,18 @@ pub enum ClientError {
         /// The coefficient.
         coefficient: usize,
     },
+}
+
+impl From<InputError> for ClientError {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Size { expected, found } => Self::InputSize { expected, found },
+            InputError::Place { ciphertext, coefficient } => {
+                Self::Place { ciphertext, coefficient }
+            }
+            InputError::Rlwe(error) => error.into(),
+        }
+    }
 }
 
 impl From<RlweError> for ClientError {
@@ -193,36 +206,45 @@ impl Client {
         Ok(Some(wire::to_bytes(&keys)?))
     }
 
+    /// The public key with which anyone encrypts inputs ([`crate::protect::Encryptor`]) and nobody
+    /// opens anything.
+    ///
+    /// # Errors
+    /// [`ClientError::Bridge`], which cannot occur for a client that was made.
+    pub fn publish_encryption_key(&self, rng: &mut impl CryptoRng) -> Result<Vec<u8>, ClientError> {
+        let generator = KeyGenerator::new(self.parameters.rlwe());
+        Ok(wire::to_bytes(&generator.public_key(self.secrets.ring(), rng)?)?)
+    }
+
+    /// Encrypts the weights and biases of `program` under this client's secret, for a server that is
+    /// to learn neither the data nor the model ([`crate::server::Server::protected`]).
+    ///
+    /// # Errors
+    /// [`ProtectError`] for a program that cannot be protected.
+    pub fn protect(
+        &self,
+        program: &Program,
+        rng: &mut impl CryptoRng,
+    ) -> Result<ProtectedModel, ProtectError> {
+        ProtectedModel::encrypt(&self.parameters, program, self.secrets.ring(), rng)
+    }
+
     /// Encrypts an image (the network's units, in the order of its input) for `program`.
     ///
     /// # Errors
     /// [`ClientError::InputSize`] for an image of another size.
-    pub fn encrypt(
+    pub fn encrypt<L>(
         &self,
-        program: &Program,
+        program: &Program<L>,
         image: &[f64],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, ClientError> {
-        let (expected, found) = (program.input_elements, image.len());
-        if expected != found {
-            return Err(ClientError::InputSize { expected, found });
-        }
-        let dimension = self.parameters.ring().dimension();
-        let mut values = vec![vec![0.0; dimension]; program.input_ciphertexts()];
-        for &Placement { element, place: Place { ciphertext, coefficient } } in &program.input {
-            let missing = || ClientError::Place { ciphertext, coefficient };
-            let slot = values.get_mut(ciphertext).and_then(|c| c.get_mut(coefficient));
-            *slot.ok_or_else(missing)? = *image.get(element).ok_or_else(missing)?;
-        }
-        let modulus = self.parameters.ring().modulus();
-        let scale = Amplitude::new(program.input_amplitude).to_scale(modulus)?;
+        let (layout, ring) = (program.input_layout(), self.parameters.ring());
+        let plaintexts = layout.encode(&self.encoder, ring, image)?;
         let encryptor = Encryptor::new(self.parameters.rlwe());
-        let ciphertexts = values
+        let ciphertexts = plaintexts
             .iter()
-            .map(|values| {
-                let plaintext = self.encoder.encode_coefficients(values, scale)?;
-                encryptor.encrypt(&plaintext, self.secrets.ring(), rng)
-            })
+            .map(|plaintext| encryptor.encrypt(plaintext, self.secrets.ring(), rng))
             .collect::<Result<_, RlweError>>()?;
         Ok(wire::to_bytes(&EncryptedInput { ciphertexts })?)
     }
@@ -232,7 +254,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Wire`] for bytes that are no output of `program`, [`ClientError::Bridge`] for
     /// one under another key.
-    pub fn decrypt(&self, program: &Program, output: &[u8]) -> Result<Vec<f64>, ClientError> {
+    pub fn decrypt<L>(&self, program: &Program<L>, output: &[u8]) -> Result<Vec<f64>, ClientError> {
         let context = Context { parameters: &self.parameters, program };
         let output: EncryptedOutput = wire::from_bytes(output, MESSAGE_LIMIT, &context)?;
         let opened = self.open(&output.ciphertexts)?;
@@ -247,9 +269,9 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::decrypt`].
-    pub fn open_trace(
+    pub fn open_trace<L>(
         &self,
-        program: &Program,
+        program: &Program<L>,
         trace: &[u8],
     ) -> Result<Vec<StepPhases>, ClientError> {
         let context = Context { parameters: &self.parameters, program };

@@ -11,6 +11,8 @@
 //! | [`polynomial`] | all of this without TFHE, for networks of polynomials: slots of CKKS ciphertexts |
 //! | [`client`] | holds the secrets: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
+//! | [`protect`] | encrypted models: the server learns no weight and no bias either |
+//! | [`input`] | how inputs are laid out in ciphertexts |
 //! | [`message`] | what passes between the two |
 //! | [`report`] | predicted and measured noise |
 //! | [`data`] | images from files |
@@ -24,9 +26,11 @@
 pub mod client;
 pub mod compile;
 pub mod data;
+pub mod input;
 pub mod message;
 pub mod model;
 pub mod polynomial;
+pub mod protect;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -1,7 +1,7 @@
 //! What passes between client and server, beside the evaluation keys: encrypted inputs, encrypted
 //! outputs, and traces of the values in between.
 
-use crate::compile::Program;
+use crate::compile::{LinearMap, Program};
 use bellerophon_bridge as bridge;
 use bellerophon_schemes::rlwe::{Coeffs, PackedCiphertext, SeededCiphertext};
 use bellerophon_schemes::wire::{Conformant, Wire};
@@ -9,17 +9,23 @@ use serde::{Deserialize, Serialize};
 
 /// What a message is checked against.
 #[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
+pub struct Context<'a, L = LinearMap> {
     /// The parameters of the keys.
     pub parameters: &'a bridge::Parameters,
     /// The program that the message belongs to.
-    pub program: &'a Program,
+    pub program: &'a Program<L>,
 }
 
 /// An image, encrypted and laid out for a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncryptedInput {
     pub(crate) ciphertexts: Vec<SeededCiphertext<Coeffs>>,
+}
+
+/// An image, encrypted with a public key and laid out for a program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PublicInput {
+    pub(crate) ciphertexts: Vec<PackedCiphertext<Coeffs>>,
 }
 
 /// The outputs of a program, encrypted.
@@ -49,6 +55,11 @@ impl Wire for EncryptedInput {
     const NAME: &'static str = "encrypted input";
 }
 
+impl Wire for PublicInput {
+    const KIND: u16 = 54;
+    const NAME: &'static str = "input encrypted with a public key";
+}
+
 impl Wire for EncryptedOutput {
     const KIND: u16 = 6;
     const NAME: &'static str = "encrypted output";
@@ -66,23 +77,30 @@ fn check_count(found: usize, expected: usize) -> Result<(), String> {
     Err(format!("{found} ciphertexts where the program has {expected}"))
 }
 
-impl Conformant<Context<'_>> for EncryptedInput {
-    fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
+impl<L> Conformant<Context<'_, L>> for EncryptedInput {
+    fn conforms(&self, context: &Context<'_, L>) -> Result<(), String> {
         check_count(self.ciphertexts.len(), context.program.input_ciphertexts())?;
         self.ciphertexts.iter().try_for_each(|c| c.conforms(context.parameters.rlwe()))
     }
 }
 
-impl Conformant<Context<'_>> for EncryptedOutput {
-    fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
+impl<L> Conformant<Context<'_, L>> for PublicInput {
+    fn conforms(&self, context: &Context<'_, L>) -> Result<(), String> {
+        check_count(self.ciphertexts.len(), context.program.input_ciphertexts())?;
+        self.ciphertexts.iter().try_for_each(|c| c.conforms(context.parameters.rlwe()))
+    }
+}
+
+impl<L> Conformant<Context<'_, L>> for EncryptedOutput {
+    fn conforms(&self, context: &Context<'_, L>) -> Result<(), String> {
         let expected = crate::compile::program::ciphertexts(&context.program.output);
         check_count(self.ciphertexts.len(), expected)?;
         self.ciphertexts.iter().try_for_each(|c| c.conforms(context.parameters.rlwe()))
     }
 }
 
-impl Conformant<Context<'_>> for Trace {
-    fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
+impl<L> Conformant<Context<'_, L>> for Trace {
+    fn conforms(&self, context: &Context<'_, L>) -> Result<(), String> {
         if let Some((step, _)) =
             self.steps.iter().find(|(step, _)| *step >= context.program.steps.len())
         {

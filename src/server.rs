@@ -1,18 +1,24 @@
 //! The half that computes: built from evaluation keys alone, it never meets a secret.
 
-use crate::compile::{Program, Step};
+use crate::compile::program::LinearOutput;
+use crate::compile::{LinearMap, Operation, Program, Step};
 use crate::message::{
-    Context, EncryptedInput, EncryptedOutput, KEY_LIMIT, MESSAGE_LIMIT, SLOT_KEY_LIMIT, Trace,
+    Context, EncryptedInput, EncryptedOutput, KEY_LIMIT, MESSAGE_LIMIT, PublicInput,
+    SLOT_KEY_LIMIT, Trace,
 };
+use crate::protect::{EncryptedLinear, ProtectedModel};
+use crate::run::encrypted::LinearLayer;
 use crate::run::{Encrypted, ExecuteError, Observer, RunError, Value, execute};
 use bellerophon_bridge::{
     self as bridge, BridgeError, EvaluationKeys, SeededEvaluationKeys, SeededSlotKeys, SlotKeys,
     SlotParameters,
 };
-use bellerophon_schemes::rlwe::{Coeffs, Encoder, PackedCiphertext, SeededCiphertext};
+use bellerophon_schemes::rlwe::{
+    Ciphertext, Coeffs, Encoder, GadgetCiphertext, PackedCiphertext, RlweError,
+};
 use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::tfhe::Kernel;
-use bellerophon_schemes::wire::{self, Conformant, WireError};
+use bellerophon_schemes::wire::{self, Conformant, Wire, WireError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -52,6 +58,9 @@ pub enum Event<'a> {
 /// Told of events as they happen.
 pub type Watch<'a> = &'a (dyn Fn(Event<'_>) + Sync);
 
+/// Runs one protected model under its owner's keys.
+pub type ProtectedServer = Server<EncryptedLinear>;
+
 /// The result of one run.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
@@ -63,10 +72,10 @@ pub struct Evaluation {
     pub trace: Option<Vec<u8>>,
 }
 
-/// Runs one program under one client's keys.
+/// Runs one program under one client's keys; its linear layers are of kind `L`.
 #[derive(Debug)]
-pub struct Server {
-    program: Program,
+pub struct Server<L = LinearMap> {
+    program: Program<L>,
     keys: EvaluationKeys,
     slots: Option<SlotKeys>,
     encoder: Encoder,
@@ -99,9 +108,61 @@ impl Server {
         kernel: Option<Kernel>,
     ) -> Result<Self, ServerError> {
         program.conforms(parameters).map_err(|reason| ServerError::Program { reason })?;
+        Self::with_program(parameters, program, keys, kernel)
+    }
+}
+
+impl Server<EncryptedLinear> {
+    /// A server for a model with encrypted weights and biases, as [`Server::with_kernel`] for a
+    /// program.
+    ///
+    /// # Errors
+    /// As [`Server::with_kernel`]; [`ServerError::Bridge`] where the model is under another secret
+    /// than the keys.
+    pub fn protected(
+        parameters: &bridge::Parameters,
+        model: &ProtectedModel,
+        keys: &[u8],
+        kernel: Option<Kernel>,
+    ) -> Result<Self, ServerError> {
+        model.conforms(parameters).map_err(|reason| ServerError::Program { reason })?;
+        let program = model.expand(parameters).map_err(BridgeError::from)?;
+        let server = Self::with_program(parameters, program, keys, kernel)?;
+        server.keys.ring_key().check(model.key()).map_err(BridgeError::from)?;
+        Ok(server)
+    }
+
+    /// Bytes of the encrypted weights and biases in memory.
+    #[must_use]
+    pub fn model_bytes(&self) -> usize {
+        let layers = self.program.steps.iter().filter_map(|step| match &step.operation {
+            Operation::Linear(map) => Some(map),
+            _ => None,
+        });
+        let output = |output: &LinearOutput<GadgetCiphertext, Ciphertext<Coeffs>>| {
+            let terms = output.terms.iter().map(|term| term.weights.bytes());
+            terms.sum::<usize>() + output.biases.bytes()
+        };
+        layers.flat_map(|map| &map.outputs).map(output).sum()
+    }
+}
+
+impl<L: LinearLayer> Server<L> {
+    fn with_program(
+        parameters: &bridge::Parameters,
+        program: Program<L>,
+        keys: &[u8],
+        kernel: Option<Kernel>,
+    ) -> Result<Self, ServerError> {
         let keys: SeededEvaluationKeys = wire::from_bytes(keys, KEY_LIMIT, parameters)?;
         let keys = keys.expand(parameters, kernel)?;
         Ok(Self { program, keys, slots: None, encoder: Encoder::new(parameters.rlwe()) })
+    }
+
+    /// The program that it runs.
+    #[must_use]
+    pub fn program(&self) -> &Program<L> {
+        &self.program
     }
 
     /// Takes the keys for polynomials in slots, which a program has where activations were replaced.
@@ -149,16 +210,7 @@ impl Server {
         with_trace: bool,
         watch: Watch<'_>,
     ) -> Result<Evaluation, ServerError> {
-        let parameters = self.keys.parameters();
-        let context = Context { parameters, program: &self.program };
-        let input: EncryptedInput = wire::from_bytes(input, MESSAGE_LIMIT, &context)?;
-        let expand = |c: &SeededCiphertext<Coeffs>| {
-            let ciphertext = c.expand(parameters.rlwe())?;
-            self.keys.ring_key().check(ciphertext.key())?;
-            Ok(ciphertext)
-        };
-        let input =
-            input.ciphertexts.iter().map(expand).collect::<Result<Vec<_>, BridgeError>>()?;
+        let input = self.read_input(input)?;
         let bootstrapped = |count| watch(Event::Bootstrapped(count));
         let backend = Encrypted::new(&self.keys, &self.encoder, &bootstrapped);
         let backend = backend.with_slots(self.slots.as_ref());
@@ -170,6 +222,27 @@ impl Server {
             durations: log.durations,
             trace: log.trace.as_ref().map(wire::to_bytes).transpose()?,
         })
+    }
+
+    /// The ciphertexts of an input that was encrypted with the secret key or with the public one.
+    ///
+    /// # Errors
+    /// As [`Server::evaluate`]; nothing is run.
+    pub fn read_input(&self, input: &[u8]) -> Result<Vec<Ciphertext<Coeffs>>, ServerError> {
+        let parameters = self.keys.parameters();
+        let (rlwe, context) = (parameters.rlwe(), Context { parameters, program: &self.program });
+        let expanded: Result<Vec<_>, RlweError> = if wire::kind(input) == Some(PublicInput::KIND) {
+            let input: PublicInput = wire::from_bytes(input, MESSAGE_LIMIT, &context)?;
+            input.ciphertexts.iter().map(|c| c.unpack(rlwe)).collect()
+        } else {
+            let input: EncryptedInput = wire::from_bytes(input, MESSAGE_LIMIT, &context)?;
+            input.ciphertexts.iter().map(|c| c.expand(rlwe)).collect()
+        };
+        let expanded = expanded.map_err(BridgeError::from)?;
+        for ciphertext in &expanded {
+            self.keys.ring_key().check(ciphertext.key()).map_err(BridgeError::from)?;
+        }
+        Ok(expanded)
     }
 }
 
@@ -188,13 +261,13 @@ impl<'a> Log<'a> {
     }
 }
 
-impl<'k> Observer<Encrypted<'k>> for Log<'_> {
-    fn begin(&mut self, _: usize, step: &Step) {
+impl<'k, L: LinearLayer> Observer<Encrypted<'k, L>> for Log<'_> {
+    fn begin(&mut self, _: usize, step: &Step<L>) {
         (self.watch)(Event::Step { stage: &step.stage });
         self.begun = Instant::now();
     }
 
-    fn end(&mut self, index: usize, _: &Step, value: &Value<Encrypted<'k>>) {
+    fn end(&mut self, index: usize, _: &Step<L>, value: &Value<Encrypted<'k, L>>) {
         self.durations.push(self.begun.elapsed());
         if let (Some(trace), Value::Ring(ring)) = (&mut self.trace, value) {
             trace.steps.push((index, ring.iter().map(PackedCiphertext::from).collect()));

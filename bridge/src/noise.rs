@@ -1,7 +1,8 @@
 //! Variances on the bridge, in torus units (fractions of the modulus, squared).
 
 use crate::{Assumptions, BridgeError, Parameters};
-use bellerophon_schemes::rlwe;
+use bellerophon_schemes::math::{Coeff, Poly};
+use bellerophon_schemes::rlwe::{self, Gadget};
 use bellerophon_schemes::security::SecretDistribution;
 use bellerophon_schemes::tfhe;
 
@@ -14,6 +15,19 @@ fn to_torus(parameters: &Parameters, variance: f64) -> f64 {
 #[must_use]
 pub fn fresh(parameters: &Parameters) -> f64 {
     to_torus(parameters, rlwe::noise::fresh_secret(parameters.rlwe()))
+}
+
+/// An encryption of the input with the public key.
+#[must_use]
+pub fn fresh_public(parameters: &Parameters) -> f64 {
+    to_torus(parameters, rlwe::noise::fresh_public(parameters.rlwe()))
+}
+
+/// What a product with an encrypted polynomial adds, beside the noise that the plaintext would make
+/// of that of the ciphertext.
+#[must_use]
+pub fn external_product(parameters: &Parameters, gadget: Gadget, factor: &Poly<Coeff>) -> f64 {
+    to_torus(parameters, rlwe::noise::external_product(parameters.rlwe(), gadget, factor))
 }
 
 /// The ring key switch to the small secret.

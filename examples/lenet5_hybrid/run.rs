@@ -91,7 +91,7 @@ fn opening(arguments: &Arguments, digits: &Digits, program: &Program) -> Outcome
             _ => 0,
         });
         let ciphertexts = steps.iter().rev().find_map(|step| match &step.operation {
-            Operation::Linear(map) => Some(map.outputs.len()),
+            Operation::Linear(map) | Operation::Combine(map) => Some(map.outputs.len()),
             Operation::ToCkks { ciphertexts, .. } => Some(*ciphertexts),
             _ => None,
         });

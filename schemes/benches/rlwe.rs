@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     setting.key_switches(&mut criterion, &mut rng)?;
     setting.automorphisms(&mut criterion, &mut rng)?;
     setting.products(&mut criterion)?;
+    setting.external_products(&mut criterion, &mut rng)?;
     criterion.final_summary();
     Ok(())
 }
@@ -129,6 +130,35 @@ impl Setting {
         let name = format!("{}/digits=6x8", name("galois", LOG_DIMENSION));
         criterion.bench_function(&name, |bencher| {
             bencher.iter(|| key.apply(black_box(&self.ciphertext)));
+        });
+        Ok(())
+    }
+
+    /// One product with an encrypted polynomial; of many with one ciphertext, what is shared (digits
+    /// and their transforms) and what each costs beside it.
+    fn external_products(
+        &self,
+        criterion: &mut Criterion,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<(), Box<dyn Error>> {
+        let evaluator = Evaluator::new(self.parameters.ring());
+        let gadget = Gadget::digits(18, 2, self.parameters.ring().modulus())?;
+        let weights: Vec<f64> = (0..25).map(|i| f64::from(i) / 25.0 - 0.5).collect();
+        let plaintext = self.encoder.encode_coefficients(&weights, Scale::new(WEIGHT_SCALE)?)?;
+        let encryptor = Encryptor::new(&self.parameters);
+        let factor = encryptor.encrypt_gadget(&plaintext, gadget, &self.secret, rng)?;
+        let factor = factor.expand(self.parameters.ring())?;
+        let mut sum = evaluator.external_product(&self.ciphertext, &factor)?;
+        criterion.bench_function(&name("external_product", LOG_DIMENSION), |bencher| {
+            bencher.iter(|| evaluator.external_product(black_box(&self.ciphertext), &factor));
+        });
+        let digits = evaluator.decompose(&self.ciphertext, gadget)?;
+        criterion.bench_function(&name("external_product_decompose", LOG_DIMENSION), |bencher| {
+            bencher.iter(|| evaluator.decompose(black_box(&self.ciphertext), gadget));
+        });
+        let terms = [(&digits, &factor); 4];
+        criterion.bench_function(&name("external_product_sum_of_4", LOG_DIMENSION), |bencher| {
+            bencher.iter(|| evaluator.add_external_products(&mut sum, black_box(&terms)));
         });
         Ok(())
     }

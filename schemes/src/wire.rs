@@ -156,6 +156,13 @@ pub fn from_bytes<T: Wire + Conformant<P>, P: ?Sized>(
     }
 }
 
+/// The kind that the header of `bytes` names, where they are long enough to have one.
+#[must_use]
+pub fn kind(bytes: &[u8]) -> Option<u16> {
+    let header = bytes.first_chunk::<8>()?;
+    Some(u16::from_le_bytes([header[6], header[7]]))
+}
+
 fn checked_body<T: Wire>(bytes: &[u8], limit: u64) -> Result<&[u8], WireError> {
     let kind = T::NAME;
     let found = bytes.len() as u64;

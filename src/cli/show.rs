@@ -78,7 +78,7 @@ fn line(index: usize, step: &Step) -> Result<String, Failure> {
         step.inputs.iter().map(|register| format!("r{}", register.0)).collect();
     let mut line = format!("{index:>4} {}: r{} = ", step.stage, step.output.0);
     let detail = match &step.operation {
-        Operation::Linear(map) => linear(map),
+        Operation::Linear(map) | Operation::Combine(map) => linear(map),
         Operation::ToLwe { places, key } => {
             format!("to_lwe({}) of {} samples for key {key}", inputs.join(", "), places.len())
         }
@@ -103,8 +103,10 @@ fn line(index: usize, step: &Step) -> Result<String, Failure> {
             format!("extract({}) of {} samples", inputs.join(", "), places.len())
         }
     };
-    if matches!(step.operation, Operation::Linear(_)) {
-        write!(line, "linear({}) ", inputs.join(", "))?;
+    match &step.operation {
+        Operation::Linear(_) => write!(line, "linear({}) ", inputs.join(", "))?,
+        Operation::Combine(_) => write!(line, "combine({}) ", inputs.join(", "))?,
+        _ => {}
     }
     let bootstrappings = stages::bootstrappings(step);
     write!(line, "{detail}; {:e} turns per unit", step.amplitude)?;

@@ -166,7 +166,7 @@ impl Costs {
     pub fn steps(&self, program: &Program, parameters: &bridge::Parameters) -> Vec<f64> {
         let mut samples = 0;
         let step = |operation: &Operation| match operation {
-            Operation::Linear(map) => {
+            Operation::Linear(map) | Operation::Combine(map) => {
                 let terms: usize = map.outputs.iter().map(|output| output.terms.len()).sum();
                 terms as f64 * self.product
             }

@@ -9,6 +9,17 @@ use ndarray::{Array, Array1, Axis, RemoveAxis};
 use super::CompileError;
 use crate::model::{BatchNormalization, Convolution, Dense, Graph, NodeId, Operator};
 
+/// What becomes of batch normalizations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Normalization {
+    /// They become a part of the linear layers before and behind them, at no cost.
+    #[default]
+    Folded,
+    /// Each stays a linear layer of its own, with weights of its own: where linear layers stand next
+    /// to it, a table of the identity between them takes a bootstrapping for each value.
+    Own,
+}
+
 /// Folds every batch normalization into the convolution or dense layer before
 /// it, if nothing else reads that layer. Others stay as they are.
 ///

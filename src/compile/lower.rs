@@ -455,8 +455,10 @@ struct Taps(BTreeMap<(usize, usize), Vec<(usize, i64)>>);
 impl Taps {
     fn add(&mut self, input: (usize, usize), exponent: usize, weight: f64) {
         let weight = weight.round() as i64;
+        // which products there are depends on the layer's shape alone, not on its weights
+        let weights = self.0.entry(input).or_default();
         if weight != 0 {
-            self.0.entry(input).or_default().push((exponent, weight));
+            weights.push((exponent, weight));
         }
     }
 

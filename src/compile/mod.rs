@@ -4,6 +4,7 @@
 pub mod affine;
 pub mod amplitude;
 pub mod calibrate;
+pub mod check;
 pub mod cost;
 pub mod fold;
 mod layout;
@@ -24,6 +25,7 @@ use thiserror::Error;
 
 pub use calibrate::{Calibration, calibrate};
 pub use cost::Costs;
+pub use fold::Normalization;
 pub use model::{Compiled, Model, Options};
 pub use parameters::Target;
 pub use preset::{Preset, Settings};
@@ -109,12 +111,18 @@ pub enum CompileError {
     },
 }
 
-/// Folds batch-norm and moves monotone activations behind max-pool: the form that calibration and lowering need.
+/// Treats batch normalizations as `normalization` says and moves monotone activations behind max-pools:
+/// the form that calibration and lowering need.
 ///
 /// # Errors
 /// [`CompileError::Graph`] as the passes say.
-pub fn simplify(graph: &Graph) -> Result<Graph, CompileError> {
-    reorder::activations_behind_max_pool(&fold::fold_batch_normalization(graph)?)
+pub fn simplify(graph: &Graph, normalization: Normalization) -> Result<Graph, CompileError> {
+    match normalization {
+        Normalization::Folded => {
+            reorder::activations_behind_max_pool(&fold::fold_batch_normalization(graph)?)
+        }
+        Normalization::Own => reorder::activations_behind_max_pool(graph),
+    }
 }
 
 fn unsupported(layer: &str, reason: impl Into<String>) -> CompileError {

@@ -6,7 +6,10 @@ use super::cost::{Costs, key_bytes};
 use super::noise::{ErrorModel, StageError, Variances};
 use super::parameters::{self, Candidate, Request, Target};
 use super::stage::{Stage, stages};
-use super::{CompileError, Preset, Program, Schemes, Settings, calibrate, lower, scheme, simplify};
+use super::{
+    CompileError, Normalization, Preset, Program, Schemes, Settings, calibrate, lower, scheme,
+    simplify,
+};
 use crate::model::{Graph, onnx};
 use bellerophon_bridge::{self as bridge, Assumptions};
 use bellerophon_schemes::security::SecurityLevel;
@@ -33,6 +36,7 @@ const STAND_INS: u64 = 64;
 pub struct Model {
     graph: Graph,
     simplified: Graph,
+    normalization: Normalization,
     stages: Vec<Stage>,
     calibration: Option<Calibration>,
 }
@@ -108,9 +112,20 @@ impl Model {
     /// # Errors
     /// [`CompileError::Unsupported`] for a network that cannot be run.
     pub fn from_graph(graph: Graph) -> Result<Self, CompileError> {
-        let simplified = simplify(&graph)?;
-        let stages = stages(&simplified)?;
-        Ok(Self { graph, simplified, stages, calibration: None })
+        Self::with_normalization(graph, Normalization::default())
+    }
+
+    /// As [`Model::from_graph`], with batch normalizations as `normalization` says.
+    ///
+    /// # Errors
+    /// As [`Model::from_graph`].
+    pub fn with_normalization(
+        graph: Graph,
+        normalization: Normalization,
+    ) -> Result<Self, CompileError> {
+        let simplified = simplify(&graph, normalization)?;
+        let stages = stages(&simplified, normalization)?;
+        Ok(Self { graph, simplified, normalization, stages, calibration: None })
     }
 
     /// The network as it was read.
@@ -162,7 +177,7 @@ impl Model {
     ) -> Result<Self, CompileError> {
         let margin = parameters::activation_margin(samples.len());
         let graph = scheme::replace(&self.simplified, &self.stages, schemes, samples, margin)?;
-        self.stages = stages(&graph)?;
+        self.stages = stages(&graph, self.normalization)?;
         self.simplified = graph;
         scheme::mark(&mut self.stages, schemes);
         self.calibrate(samples.iter().cloned())

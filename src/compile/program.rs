@@ -106,34 +106,65 @@ impl Table {
     }
 }
 
-/// `sum_e coefficient_e X^e` times a ciphertext; exponents count modulo `2N`.
+/// `(exponent, integer weight)`: the polynomial `sum_e weight_e X^e`; exponents count modulo `2N`.
+pub type Weights = Vec<(usize, i64)>;
+
+/// Turns, in the order of [`LinearOutput::coefficients`].
+pub type Biases = Vec<f64>;
+
+/// A polynomial times a ciphertext. Its weights are [`Weights`], or what stands for them in a program
+/// whose parameters are encrypted ([`crate::protect`]) or left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Term {
+pub struct Term<W = Weights> {
     /// Which of the step's registers.
     pub register: usize,
     /// Index of the ciphertext in that register.
     pub ciphertext: usize,
-    /// `(exponent, integer weight)`.
-    pub weights: Vec<(usize, i64)>,
+    /// The polynomial.
+    pub weights: W,
 }
 
 /// One output ciphertext of a linear map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LinearOutput {
+pub struct LinearOutput<W = Weights, B = Biases> {
     /// The products that are summed.
-    pub terms: Vec<Term>,
+    pub terms: Vec<Term<W>>,
     /// The coefficients that hold values; all others are junk.
     pub coefficients: Vec<usize>,
-    /// Turns added to each of `coefficients`.
-    pub biases: Vec<f64>,
+    /// What is added to each of `coefficients`.
+    pub biases: B,
 }
 
-/// Plaintext polynomials times ciphertexts, summed. The integer weights stand for real weights times
-/// the step's amplitude over that of the ciphertext they multiply.
+/// Polynomials times ciphertexts, summed. The integer weights stand for real weights times the
+/// step's amplitude over that of the ciphertext they multiply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LinearMap {
+pub struct LinearMap<W = Weights, B = Biases> {
     /// One per output ciphertext.
-    pub outputs: Vec<LinearOutput>,
+    pub outputs: Vec<LinearOutput<W, B>>,
+}
+
+impl<W, B> LinearMap<W, B> {
+    /// The same map with other parameters: `weights` of each term's, `biases` of each output's.
+    ///
+    /// # Errors
+    /// The first of either.
+    pub fn try_map<V, C, E>(
+        &self,
+        mut weights: impl FnMut(&Term<W>) -> Result<V, E>,
+        mut biases: impl FnMut(&LinearOutput<W, B>) -> Result<C, E>,
+    ) -> Result<LinearMap<V, C>, E> {
+        let mut outputs = Vec::with_capacity(self.outputs.len());
+        for output in &self.outputs {
+            let mut terms = Vec::with_capacity(output.terms.len());
+            for term in &output.terms {
+                let (register, ciphertext) = (term.register, term.ciphertext);
+                terms.push(Term { register, ciphertext, weights: weights(term)? });
+            }
+            let (coefficients, biases) = (output.coefficients.clone(), biases(output)?);
+            outputs.push(LinearOutput { terms, coefficients, biases });
+        }
+        Ok(LinearMap { outputs })
+    }
 }
 
 /// A polynomial of a phase.
@@ -160,11 +191,11 @@ impl PhaseFunction {
     }
 }
 
-/// What a step does.
+/// What a step does; `L` are the linear layers of the network, with their learned parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Operation {
-    /// Ring to ring, in CKKS.
-    Linear(LinearMap),
+pub enum Operation<L = LinearMap> {
+    /// Ring to ring, in CKKS: a layer of the network.
+    Linear(L),
     /// Ring to LWE samples modulo `2N` of table key `key`, on the bridge.
     ToLwe {
         /// The coefficients to extract, in order.
@@ -197,15 +228,17 @@ pub enum Operation {
         /// The coefficients to extract, in order.
         places: Vec<Place>,
     },
+    /// Ring to ring, in CKKS: sums and differences of a max-pool, in which nothing is learned.
+    Combine(LinearMap),
 }
 
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct Step<L = LinearMap> {
     /// The layer and stage it belongs to, for people.
     pub stage: String,
     /// What it does.
-    pub operation: Operation,
+    pub operation: Operation<L>,
     /// The registers it reads.
     pub inputs: Vec<Register>,
     /// The register it writes, once.
@@ -216,7 +249,7 @@ pub struct Step {
 
 /// A compiled network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Program {
+pub struct Program<L = LinearMap> {
     /// The parameters it was compiled for.
     pub parameters: bridge::ParametersLiteral,
     /// Those of the way through slots, where a step takes it.
@@ -228,12 +261,54 @@ pub struct Program {
     /// Turns per unit of the input.
     pub input_amplitude: f64,
     /// The steps, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Step<L>>,
     /// Where each element of the output is, in the last step's register.
     pub output: Vec<Place>,
 }
 
-impl Program {
+impl<L> Program<L> {
+    /// The same program with other linear layers.
+    ///
+    /// # Errors
+    /// The first of `linear`.
+    pub fn try_map<M, E>(
+        &self,
+        mut linear: impl FnMut(&Step<L>, &L) -> Result<M, E>,
+    ) -> Result<Program<M>, E> {
+        let steps = self.steps.iter().map(|step| {
+            let Step { stage, operation, inputs, output, amplitude } = step;
+            let operation = match operation {
+                Operation::Linear(map) => Operation::Linear(linear(step, map)?),
+                Operation::ToLwe { places, key } => {
+                    Operation::ToLwe { places: places.clone(), key: *key }
+                }
+                Operation::Lut { tables, key } => {
+                    Operation::Lut { tables: tables.clone(), key: *key }
+                }
+                Operation::ToCkks { placements, ciphertexts, zeroed } => Operation::ToCkks {
+                    placements: placements.clone(),
+                    ciphertexts: *ciphertexts,
+                    zeroed: *zeroed,
+                },
+                Operation::Add => Operation::Add,
+                Operation::Slots(function) => Operation::Slots(function.clone()),
+                Operation::Extract { places } => Operation::Extract { places: places.clone() },
+                Operation::Combine(map) => Operation::Combine(map.clone()),
+            };
+            let (stage, inputs) = (stage.clone(), inputs.clone());
+            Ok(Step { stage, operation, inputs, output: *output, amplitude: *amplitude })
+        });
+        Ok(Program {
+            steps: steps.collect::<Result<_, E>>()?,
+            parameters: self.parameters.clone(),
+            slots: self.slots.clone(),
+            input_elements: self.input_elements,
+            input: self.input.clone(),
+            input_amplitude: self.input_amplitude,
+            output: self.output.clone(),
+        })
+    }
+
     /// The number of bootstrappings.
     #[must_use]
     pub fn bootstraps(&self) -> usize {
@@ -271,7 +346,7 @@ impl Program {
     }
 }
 
-impl Step {
+impl<L> Step<L> {
     /// The number of samples that this step sends through table key `wanted`.
     #[must_use]
     pub fn bootstraps(&self, wanted: usize) -> usize {

@@ -5,6 +5,7 @@
 //! become one convolution and no activation stands between them, a table of the identity does.
 
 use super::affine::Affine;
+use super::fold::Normalization;
 use super::{CompileError, Function, unsupported};
 use crate::model::{Graph, MaxPool, Node, NodeId, Operator};
 use ndarray::s;
@@ -82,12 +83,14 @@ enum Value {
     Open(Box<Stage>),
 }
 
-/// Cuts a simplified graph into stages.
+/// Cuts a simplified graph into stages, with the batch normalizations that are still there as
+/// `normalization` says.
 ///
 /// # Errors
 /// [`CompileError::Unsupported`] for a layer that has no such form.
-pub fn stages(graph: &Graph) -> Result<Vec<Stage>, CompileError> {
-    let mut cutter = Cutter { graph, stages: Vec::new(), values: vec![None; graph.nodes().len()] };
+pub fn stages(graph: &Graph, normalization: Normalization) -> Result<Vec<Stage>, CompileError> {
+    let values = vec![None; graph.nodes().len()];
+    let mut cutter = Cutter { graph, normalization, stages: Vec::new(), values };
     let needed = needed(graph);
     cutter.values[0] = Some(Value::Done(0));
     for (id, node) in graph.iter().skip(1) {
@@ -113,6 +116,7 @@ fn needed(graph: &Graph) -> Vec<bool> {
 
 struct Cutter<'a> {
     graph: &'a Graph,
+    normalization: Normalization,
     stages: Vec<Stage>,
     values: Vec<Option<Value>>,
 }
@@ -164,6 +168,11 @@ impl Cutter<'_> {
             (operator, &self.values[input.index()])
         {
             return Ok(done.clone());
+        }
+        let normalizes = |operator: &Operator| matches!(operator, Operator::BatchNormalization(_));
+        let own = normalizes(operator) || normalizes(self.graph.node(input)?.operator());
+        if own && self.normalization == Normalization::Own {
+            self.refresh(input)?;
         }
         for _ in 0..2 {
             let affine = self.affine(input)?;

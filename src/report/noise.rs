@@ -6,7 +6,7 @@
 //! client.
 
 use crate::client::StepPhases;
-use crate::compile::{Program, Step};
+use crate::compile::{LinearMap, Program, Step};
 use crate::run::clear::{self, Clear, ClearError};
 use crate::run::simulated::NoiseModel;
 use crate::run::{Backend, ExecuteError, Observer, Simulated, Value, execute};
@@ -79,7 +79,7 @@ pub fn simulated_phases(
     phases_of(&simulated, program, input)
 }
 
-fn phases_of<B: Backend<Ring = Vec<f64>, Error = ClearError>>(
+fn phases_of<B: Backend<Ring = Vec<f64>, Linear = LinearMap, Error = ClearError>>(
     backend: &B,
     program: &Program,
     input: Result<Vec<Vec<f64>>, ClearError>,
@@ -105,9 +105,9 @@ pub fn traced_phases(program: &Program, trace: Vec<StepPhases>) -> Phases {
 struct Recorder(Phases);
 
 impl<B: Backend<Ring = Vec<f64>>> Observer<B> for Recorder {
-    fn begin(&mut self, _: usize, _: &Step) {}
+    fn begin(&mut self, _: usize, _: &Step<B::Linear>) {}
 
-    fn end(&mut self, _: usize, _: &Step, value: &Value<B>) {
+    fn end(&mut self, _: usize, _: &Step<B::Linear>, value: &Value<B>) {
         self.0.push(if let Value::Ring(ring) = value { ring.clone() } else { Vec::new() });
     }
 }

@@ -21,14 +21,27 @@ pub trait Backend {
     type Switched;
     /// A batch of samples from a table.
     type Samples;
+    /// A linear layer, with its learned parameters in the form that this backend runs on.
+    type Linear;
     /// What can go wrong.
     type Error: std::error::Error;
 
-    /// Plaintext polynomials times ciphertexts of several registers.
+    /// Polynomials with learned weights times ciphertexts of several registers.
     ///
     /// # Errors
     /// As the backend says; likewise below.
     fn linear(
+        &self,
+        map: &Self::Linear,
+        inputs: &[&[Self::Ring]],
+        amplitude: f64,
+    ) -> Result<Vec<Self::Ring>, Self::Error>;
+
+    /// Polynomials with known weights times ciphertexts of several registers.
+    ///
+    /// # Errors
+    /// As the backend says.
+    fn combine(
         &self,
         map: &LinearMap,
         inputs: &[&[Self::Ring]],

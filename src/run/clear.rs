@@ -149,6 +149,7 @@ impl Backend for Clear {
     type Ring = Vec<f64>;
     type Switched = Vec<f64>;
     type Samples = Vec<f64>;
+    type Linear = LinearMap;
     type Error = ClearError;
 
     fn linear(
@@ -158,6 +159,15 @@ impl Backend for Clear {
         _: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
         map.outputs.iter().map(|output| self.output(output, inputs)).collect()
+    }
+
+    fn combine(
+        &self,
+        map: &LinearMap,
+        inputs: &[&[Vec<f64>]],
+        amplitude: f64,
+    ) -> Result<Vec<Vec<f64>>, ClearError> {
+        self.linear(map, inputs, amplitude)
     }
 
     fn to_lwe(

@@ -10,6 +10,7 @@ use bellerophon_schemes::rlwe::{
 };
 use bellerophon_schemes::tfhe::{LookupTable, LweBatch, SwitchedLweBatch, TfheError};
 use rayon::prelude::*;
+use std::marker::PhantomData;
 use thiserror::Error;
 
 /// Why an encrypted step failed.
@@ -47,21 +48,37 @@ impl From<TfheError> for RunError {
 /// Told how many bootstrappings have just finished, from any thread.
 pub type Progress<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// The encrypted backend.
-pub struct Encrypted<'a> {
+/// A linear layer in a form that runs on ciphertexts.
+pub trait LinearLayer: Sync {
+    /// The layer's output ciphertexts, at `amplitude`, from the ciphertexts of several registers.
+    ///
+    /// # Errors
+    /// [`RunError`] where the ciphertexts are not those that the layer reads.
+    fn apply(
+        &self,
+        evaluator: &Evaluator,
+        encoder: &Encoder,
+        inputs: &[&[Ciphertext<Coeffs>]],
+        amplitude: f64,
+    ) -> Result<Vec<Ciphertext<Coeffs>>, RunError>;
+}
+
+/// The encrypted backend, for programs whose linear layers are of kind `L`.
+pub struct Encrypted<'a, L = LinearMap> {
     keys: &'a EvaluationKeys,
     slots: Option<&'a SlotKeys>,
     evaluator: Evaluator,
     encoder: &'a Encoder,
     progress: Progress<'a>,
+    linear: PhantomData<fn(&L)>,
 }
 
-impl<'a> Encrypted<'a> {
+impl<'a, L: LinearLayer> Encrypted<'a, L> {
     /// A backend with these keys.
     #[must_use]
     pub fn new(keys: &'a EvaluationKeys, encoder: &'a Encoder, progress: Progress<'a>) -> Self {
         let evaluator = Evaluator::new(keys.parameters().ring());
-        Self { keys, slots: None, evaluator, encoder, progress }
+        Self { keys, slots: None, evaluator, encoder, progress, linear: PhantomData }
     }
 
     /// The backend with keys for polynomials in slots.
@@ -77,35 +94,66 @@ impl<'a> Encrypted<'a> {
         let scale = amplitude.to_scale(ring.modulus())?;
         Ok(Ciphertext::from_parts(c0, c1, scale, self.keys.ring_key())?)
     }
+}
 
-    fn linear_output(
+impl LinearLayer for LinearMap {
+    fn apply(
         &self,
-        output: &LinearOutput,
+        evaluator: &Evaluator,
+        encoder: &Encoder,
         inputs: &[&[Ciphertext<Coeffs>]],
         amplitude: f64,
-    ) -> Result<Ciphertext<Coeffs>, RunError> {
-        let ring = self.keys.parameters().ring();
-        let scale = Amplitude::new(amplitude).to_scale(ring.modulus())?.value();
-        let plaintext = |term: &Term| {
-            let register = inputs.get(term.register).copied().unwrap_or_default();
-            let input = ciphertext(register, term.ciphertext)?;
-            let scale = Scale::new(scale / input.scale().value())?;
-            Ok((input, Plaintext::from_terms(ring, &term.weights, scale)?))
-        };
-        let plaintexts =
-            output.terms.iter().map(plaintext).collect::<Result<Vec<_>, RunError>>()?;
-        let terms: Vec<_> = plaintexts.iter().map(|(c, p)| (*c, p)).collect();
-        let mut sum = self.evaluator.linear_combination(&terms)?;
-        let mut biases = vec![0.0; ring.dimension()];
-        for (&coefficient, &bias) in output.coefficients.iter().zip(&output.biases) {
-            if let Some(slot) = biases.get_mut(coefficient) {
-                *slot = (bias - bias.round()) / amplitude; // turns to units, within one turn
-            }
-        }
-        let biases = self.encoder.encode_coefficients(&biases, sum.scale())?;
-        self.evaluator.add_plain_assign(&mut sum, &biases)?;
-        Ok(sum)
+    ) -> Result<Vec<Ciphertext<Coeffs>>, RunError> {
+        let outputs = self.outputs.par_iter();
+        outputs.map(|output| linear_output(output, evaluator, encoder, inputs, amplitude)).collect()
     }
+}
+
+fn linear_output(
+    output: &LinearOutput,
+    evaluator: &Evaluator,
+    encoder: &Encoder,
+    inputs: &[&[Ciphertext<Coeffs>]],
+    amplitude: f64,
+) -> Result<Ciphertext<Coeffs>, RunError> {
+    let ring = evaluator.ring();
+    let scale = Amplitude::new(amplitude).to_scale(ring.modulus())?.value();
+    let plaintext = |term: &Term| {
+        let input = term_input(term, inputs)?;
+        let scale = Scale::new(scale / input.scale().value())?;
+        Ok((input, Plaintext::from_terms(ring, &term.weights, scale)?))
+    };
+    let plaintexts = output.terms.iter().map(plaintext).collect::<Result<Vec<_>, RunError>>()?;
+    let terms: Vec<_> = plaintexts.iter().map(|(c, p)| (*c, p)).collect();
+    let mut sum = evaluator.linear_combination(&terms)?;
+    let biases = encode_biases(output, encoder, ring.dimension(), sum.scale(), amplitude)?;
+    evaluator.add_plain_assign(&mut sum, &biases)?;
+    Ok(sum)
+}
+
+/// The biases of an output in its coefficients.
+pub(crate) fn encode_biases<W>(
+    output: &LinearOutput<W>,
+    encoder: &Encoder,
+    dimension: usize,
+    scale: Scale,
+    amplitude: f64,
+) -> Result<Plaintext<Coeffs>, RlweError> {
+    let mut biases = vec![0.0; dimension];
+    for (&coefficient, &bias) in output.coefficients.iter().zip(&output.biases) {
+        if let Some(slot) = biases.get_mut(coefficient) {
+            *slot = (bias - bias.round()) / amplitude; // turns to units, within one turn
+        }
+    }
+    encoder.encode_coefficients(&biases, scale)
+}
+
+/// The ciphertext that a term reads.
+pub(crate) fn term_input<'a, W>(
+    term: &Term<W>,
+    inputs: &[&'a [Ciphertext<Coeffs>]],
+) -> Result<&'a Ciphertext<Coeffs>, RunError> {
+    ciphertext(inputs.get(term.register).copied().unwrap_or_default(), term.ciphertext)
 }
 
 fn ciphertext(
@@ -123,20 +171,29 @@ fn by_ciphertext(places: &[Place]) -> Vec<(usize, Vec<usize>)> {
         .collect()
 }
 
-impl Backend for Encrypted<'_> {
+impl<L: LinearLayer> Backend for Encrypted<'_, L> {
     type Ring = Ciphertext<Coeffs>;
     type Switched = SwitchedLweBatch;
     type Samples = LweBatch;
+    type Linear = L;
     type Error = RunError;
 
     fn linear(
+        &self,
+        map: &L,
+        inputs: &[&[Self::Ring]],
+        amplitude: f64,
+    ) -> Result<Vec<Self::Ring>, RunError> {
+        map.apply(&self.evaluator, self.encoder, inputs, amplitude)
+    }
+
+    fn combine(
         &self,
         map: &LinearMap,
         inputs: &[&[Self::Ring]],
         amplitude: f64,
     ) -> Result<Vec<Self::Ring>, RunError> {
-        let outputs = map.outputs.par_iter();
-        outputs.map(|output| self.linear_output(output, inputs, amplitude)).collect()
+        map.apply(&self.evaluator, self.encoder, inputs, amplitude)
     }
 
     fn to_lwe(

@@ -7,15 +7,15 @@ use thiserror::Error;
 /// Told of each step, with the value it made.
 pub trait Observer<B: Backend> {
     /// Before step `index`.
-    fn begin(&mut self, index: usize, step: &Step);
+    fn begin(&mut self, index: usize, step: &Step<B::Linear>);
     /// After step `index`.
-    fn end(&mut self, index: usize, step: &Step, value: &Value<B>);
+    fn end(&mut self, index: usize, step: &Step<B::Linear>, value: &Value<B>);
 }
 
 /// An observer that does not look.
 impl<B: Backend> Observer<B> for () {
-    fn begin(&mut self, _: usize, _: &Step) {}
-    fn end(&mut self, _: usize, _: &Step, _: &Value<B>) {}
+    fn begin(&mut self, _: usize, _: &Step<B::Linear>) {}
+    fn end(&mut self, _: usize, _: &Step<B::Linear>, _: &Value<B>) {}
 }
 
 /// Why a program did not run.
@@ -55,7 +55,7 @@ pub enum ExecuteError<E: std::error::Error> {
 /// [`ExecuteError`].
 pub fn execute<B: Backend>(
     backend: &B,
-    program: &Program,
+    program: &Program<B::Linear>,
     input: Vec<B::Ring>,
     observer: &mut dyn Observer<B>,
 ) -> Result<Vec<B::Ring>, ExecuteError<B::Error>> {
@@ -93,12 +93,12 @@ fn store<B: Backend>(registers: &mut [Option<Value<B>>], register: Register, val
 }
 
 /// Registers are numbered one per step, after the input's.
-fn register_count(program: &Program) -> usize {
+fn register_count<L>(program: &Program<L>) -> usize {
     program.steps.len() + 1
 }
 
 /// For each register, the last step that reads it.
-fn last_uses(program: &Program) -> Vec<usize> {
+fn last_uses<L>(program: &Program<L>) -> Vec<usize> {
     let mut last = vec![usize::MAX; register_count(program)];
     for (index, step) in program.steps.iter().enumerate() {
         for register in &step.inputs {
@@ -113,7 +113,7 @@ fn last_uses(program: &Program) -> Vec<usize> {
 /// `Err(None)` where a register does not hold what the step needs.
 fn run_step<B: Backend>(
     backend: &B,
-    step: &Step,
+    step: &Step<B::Linear>,
     registers: &[Option<Value<B>>],
 ) -> Result<Value<B>, Option<B::Error>> {
     let value = |input: usize| {
@@ -122,14 +122,12 @@ fn run_step<B: Backend>(
     };
     let amplitude = step.amplitude;
     match (&step.operation, value(0), value(1)) {
-        (Operation::Linear(map), ..) => {
-            let ring = |input: usize| match value(input) {
-                Some(Value::Ring(x)) => Some(x.as_slice()),
-                _ => None,
-            };
-            let inputs: Option<Vec<_>> = (0..step.inputs.len()).map(ring).collect();
-            backend.linear(map, &inputs.ok_or(None)?, amplitude).map(Value::Ring)
-        }
+        (Operation::Linear(map), ..) => backend
+            .linear(map, &ring_values(step, registers).ok_or(None)?, amplitude)
+            .map(Value::Ring),
+        (Operation::Combine(map), ..) => backend
+            .combine(map, &ring_values(step, registers).ok_or(None)?, amplitude)
+            .map(Value::Ring),
         (Operation::ToLwe { places, key }, Some(Value::Ring(x)), _) => {
             backend.to_lwe(x, places, *key).map(Value::Switched)
         }
@@ -151,4 +149,16 @@ fn run_step<B: Backend>(
         _ => return Err(None),
     }
     .map_err(Some)
+}
+
+/// The ciphertexts of every register that the step reads.
+fn ring_values<'a, B: Backend>(
+    step: &Step<B::Linear>,
+    registers: &'a [Option<Value<B>>],
+) -> Option<Vec<&'a [B::Ring]>> {
+    let ring = |register: &Register| match registers.get(register.0) {
+        Some(Some(Value::Ring(x))) => Some(x.as_slice()),
+        _ => None,
+    };
+    step.inputs.iter().map(ring).collect()
 }

@@ -3,7 +3,9 @@
 use super::backend::Backend;
 use super::clear::{self, Clear, ClearError};
 use super::executor::{ExecuteError, execute};
+use crate::compile::program::LinearOutput;
 use crate::compile::{LinearMap, PhaseFunction, Place, Placement, Program, Table};
+use crate::protect;
 use bellerophon_bridge::{self as bridge, BridgeError, packing};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -19,6 +21,8 @@ pub struct NoiseModel {
     table_input: Vec<f64>,
     /// By table key.
     table_output: Vec<f64>,
+    /// Whether weights and biases are encrypted.
+    protected: bool,
 }
 
 impl NoiseModel {
@@ -39,7 +43,26 @@ impl NoiseModel {
             table_output: keys
                 .map(|key| bridge::noise::table_output(parameters, key).map(root))
                 .collect::<Result<_, _>>()?,
+            protected: false,
         })
+    }
+
+    /// The noise of a run on encrypted weights and biases ([`crate::protect`]).
+    #[must_use]
+    pub fn protected(self) -> Self {
+        Self { protected: true, ..self }
+    }
+
+    /// The noise of a run on an input that was encrypted with the public key.
+    #[must_use]
+    pub fn with_public_inputs(self) -> Self {
+        let fresh = bridge::noise::fresh_public(&self.parameters).sqrt();
+        Self { fresh, ..self }
+    }
+
+    /// What the encryption of its weights and biases adds to an output of a linear layer.
+    fn encrypted_weights(&self, output: &LinearOutput) -> f64 {
+        protect::noise(&self.parameters, output).sqrt()
     }
 
     /// At the input of table key `key`.
@@ -124,9 +147,26 @@ impl Backend for Simulated<'_> {
     type Ring = Vec<f64>;
     type Switched = Vec<f64>;
     type Samples = Vec<f64>;
+    type Linear = LinearMap;
     type Error = ClearError;
 
     fn linear(
+        &self,
+        map: &LinearMap,
+        inputs: &[&[Vec<f64>]],
+        amplitude: f64,
+    ) -> Result<Vec<Vec<f64>>, ClearError> {
+        let exact = self.clear.linear(map, inputs, amplitude)?;
+        if !self.noise.protected {
+            return Ok(exact);
+        }
+        let outputs = map.outputs.iter().zip(exact);
+        Ok(outputs
+            .map(|(output, x)| self.blurred(&x, self.noise.encrypted_weights(output)))
+            .collect())
+    }
+
+    fn combine(
         &self,
         map: &LinearMap,
         inputs: &[&[Vec<f64>]],

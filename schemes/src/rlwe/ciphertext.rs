@@ -124,6 +124,12 @@ impl<P: Packing> SeededCiphertext<P> {
         Self { packing_tag: P::TAG, c0: pack(c0), seed, scale, key, packing: PhantomData }
     }
 
+    /// The secret it is under.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
     /// Expands the seed.
     ///
     /// # Errors

@@ -20,6 +20,10 @@ impl Encryptor {
         Self { parameters: parameters.clone() }
     }
 
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
     /// `(m + e - a s, seed of a)`: half the size of a full ciphertext; noise
     /// [`super::noise::fresh_secret`].
     ///

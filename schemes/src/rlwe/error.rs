@@ -1,5 +1,6 @@
 //! What can go wrong with ring-LWE ciphertexts over one prime.
 
+use super::Gadget;
 use crate::key_id::KeyMismatch;
 use crate::math::MathError;
 use crate::security::SecurityError;
@@ -59,6 +60,14 @@ pub enum RlweError {
         levels: u32,
         /// Bits of the modulus.
         modulus_bits: u32,
+    },
+    /// A ciphertext was written in the digits of another gadget than that of its factor.
+    #[error("a ciphertext in the digits of {found:?} was multiplied by a factor for {expected:?}")]
+    GadgetMismatch {
+        /// That of the factor.
+        expected: Gadget,
+        /// That of the ciphertext.
+        found: Gadget,
     },
     /// Packed residues of another modulus.
     #[error("residues of {found} bits were given, those of this ring have {expected}")]

@@ -17,6 +17,12 @@ impl Evaluator {
         Self { ring: ring.clone() }
     }
 
+    /// The ring.
+    #[must_use]
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
     /// `left += right`: same scale; the variances of the noise add.
     ///
     /// # Errors

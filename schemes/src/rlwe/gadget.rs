@@ -92,6 +92,22 @@ impl Gadget {
         f64::from(self.levels) * each
     }
 
+    /// `E[(a - sum_r d_r g_r)^2]` for a uniform residue: `(q / B^levels)^2 / 12` for the digits that
+    /// are left out, and `E[d_r^2]` times the squared rounding of each constant.
+    #[must_use]
+    pub fn squared_error(&self, modulus: Modulus) -> f64 {
+        let q = modulus.value() as f64;
+        let base = f64::from(self.base_log).exp2();
+        let step = q * (-f64::from(self.precision_bits())).exp2();
+        let exact = (1..=self.levels).flat_map(|level| {
+            let unit = q * (-f64::from(level * self.base_log)).exp2();
+            (1..=self.magnitudes()).map(move |v| v as f64 * unit)
+        });
+        let rounding: f64 = exact.map(|constant| (constant - constant.round()).powi(2)).sum();
+        let each = if self.tabulated { 2.0 / base } else { (base * base + 2.0) / 12.0 };
+        step * step / 12.0 + each * rounding
+    }
+
     /// The small polynomials `d_r` of `poly`, in the order of [`Gadget::constants`].
     pub fn decompose(&self, poly: &Poly<Coeff>, mut row: impl FnMut(Poly<Coeff>)) {
         let ring = poly.ring();

@@ -1,9 +1,8 @@
 //! Key generation.
 
 use super::{
-    Gadget, Parameters, PublicKey, RlweError, SecretKey, SeededGaloisKey, SeededSwitchingKey,
+    Gadget, Parameters, RlweError, SecretKey, SeededGaloisKey, SeededPublicKey, SeededSwitchingKey,
 };
-use crate::math::sampling;
 use rand::CryptoRng;
 
 /// Makes keys with the noise of its parameters.
@@ -35,11 +34,9 @@ impl KeyGenerator {
         &self,
         secret: &SecretKey,
         rng: &mut impl CryptoRng,
-    ) -> Result<PublicKey, RlweError> {
-        let p1 = sampling::uniform(self.parameters.ring(), rng);
-        let mut p0 = sampling::gaussian(self.parameters.ring(), self.parameters.sigma(), rng);
-        p0.sub_assign(&secret.times(&p1)?)?;
-        Ok(PublicKey { p0: p0.into_ntt(), p1: p1.into_ntt(), key: secret.id() })
+    ) -> Result<SeededPublicKey, RlweError> {
+        self.parameters.ring().check_same(secret.ring())?;
+        SeededPublicKey::generate(secret, self.parameters.sigma(), rng)
     }
 
     /// The key that switches from `source` to `target`, a secret of these parameters.

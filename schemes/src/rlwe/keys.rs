@@ -1,10 +1,14 @@
 //! Secret and public keys.
 
+use super::ciphertext::{check_words, pack, unpack};
 use super::{Parameters, RlweError};
 use crate::key_id::KeyId;
-use crate::math::{Coeff, MathError, Ntt, Poly, Ring, sampling};
+use crate::math::sampling::{self, Seed};
+use crate::math::{Coeff, MathError, Ntt, Poly, Ring};
 use crate::security::{LweInstance, SecretDistribution};
+use crate::wire::{Conformant, PackedWords, Wire};
 use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -111,6 +115,60 @@ impl Drop for SecretKey {
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The wire form of a [`PublicKey`]: its uniform half is a seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeededPublicKey {
+    p0: PackedWords,
+    seed: Seed,
+    key: KeyId,
+}
+
+impl SeededPublicKey {
+    /// An encryption of zero under the secret, with noise of standard deviation `sigma` (units of 1).
+    ///
+    /// # Errors
+    /// [`RlweError::Noise`] for a meaningless `sigma`.
+    pub(super) fn generate(
+        secret: &SecretKey,
+        sigma: f64,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, RlweError> {
+        super::parameters::check_sigma(sigma, secret.ring())?;
+        let seed = Seed::random(rng);
+        let p1 = sampling::uniform(secret.ring(), &mut seed.expand());
+        let mut p0 = sampling::gaussian(secret.ring(), sigma, rng);
+        p0.sub_assign(&secret.times(&p1)?)?;
+        Ok(Self { p0: pack(&p0), seed, key: secret.id() })
+    }
+
+    /// The key, ready for use.
+    ///
+    /// # Errors
+    /// [`RlweError::Math`] or [`RlweError::ResidueWidth`] where the key is of another ring.
+    pub fn expand(&self, ring: &Ring) -> Result<PublicKey, RlweError> {
+        let p1 = sampling::uniform::<Coeff>(ring, &mut self.seed.expand());
+        let p0 = unpack(&self.p0, ring)?;
+        Ok(PublicKey { p0: p0.into_ntt(), p1: p1.into_ntt(), key: self.key })
+    }
+
+    /// The secret that opens what this key encrypts.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+}
+
+impl Wire for SeededPublicKey {
+    const KIND: u16 = 51;
+    const NAME: &'static str = "public key";
+}
+
+impl Conformant<Parameters> for SeededPublicKey {
+    fn conforms(&self, parameters: &Parameters) -> Result<(), String> {
+        check_words(&self.p0, parameters.ring())
     }
 }
 

@@ -4,7 +4,7 @@
 //! coefficient of the secret.
 
 use super::{Gadget, Parameters};
-use crate::math::Ring;
+use crate::math::{Coeff, Poly, Ring};
 use crate::security::SecretDistribution;
 
 /// Encryption with the secret key: `sigma^2`, and `1/12` for the rounding of a Gaussian.
@@ -41,6 +41,34 @@ pub fn key_switch(
     let step = ring.modulus().value() as f64 * (-f64::from(gadget.precision_bits())).exp2();
     let rounding = unknowns as f64 * source.second_moment() * step * step / 12.0;
     n * rounded(sigma) * gadget.second_moment() + rounding
+}
+
+/// What an external product adds to [`mul_plain`]: the noise of the factor's rows through the digits
+/// of both halves, `2 N sigma^2 sum_r E[d_r^2]`, and the digits' error
+/// ([`Gadget::squared_error`]) through the factor `w` and through `w s`:
+/// `error (|w|^2 + E|w s|^2)`.
+#[must_use]
+pub fn external_product(parameters: &Parameters, gadget: Gadget, factor: &Poly<Coeff>) -> f64 {
+    let ring = parameters.ring();
+    let n = ring.dimension() as f64;
+    let rows = 2.0 * n * rounded(parameters.sigma()) * gadget.second_moment();
+    let [norm, through_secret] = squared_norms(parameters.distribution(), factor);
+    rows + gadget.squared_error(ring.modulus()) * (norm + through_secret)
+}
+
+/// `|w|^2`, and `E|w s|^2 = N Var(s) |w|^2 + E[s]^2 |w (1 + X + ... + X^(N-1))|^2`.
+fn squared_norms(distribution: SecretDistribution, factor: &Poly<Coeff>) -> [f64; 2] {
+    let w: Vec<f64> = factor.to_signed().into_iter().map(|w| w as f64).collect();
+    let norm: f64 = w.iter().map(|w| w * w).sum();
+    // coefficient k of the product with all ones: the sum up to k, less the sum beyond
+    let mut sum = -w.iter().sum::<f64>();
+    let sums = w.iter().map(|w| {
+        sum += 2.0 * w;
+        sum * sum
+    });
+    let mean = distribution.mean();
+    let ones = if mean == 0.0 { 0.0 } else { sums.sum() };
+    [norm, w.len() as f64 * distribution.variance() * norm + mean * mean * ones]
 }
 
 /// The variance of a Gaussian rounded to an integer.

@@ -3,10 +3,12 @@
 mod encoding;
 mod encryption;
 mod evaluation;
+mod external_products;
 mod switching;
 mod wire;
 
 use super::*;
+use crate::math::Coeff;
 use crate::security::{SecretDistribution, SecurityLevel};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;

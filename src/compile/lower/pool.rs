@@ -65,7 +65,7 @@ impl Lowering<'_> {
                 LinearOutput { terms, biases: vec![bias; coefficients.len()], coefficients }
             };
             let outputs = (0..grid.channels * grid.tiles.len()).map(output).collect();
-            Operation::Linear(LinearMap { outputs })
+            Operation::Combine(LinearMap { outputs })
         };
         let difference = pair([multiplier, -multiplier * factor], 0.0);
         let sum = pair([1, factor], table.offset());

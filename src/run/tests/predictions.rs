@@ -42,6 +42,7 @@ impl Backend for Replay {
     type Ring = Vec<f64>;
     type Switched = Vec<f64>;
     type Samples = Vec<f64>;
+    type Linear = LinearMap;
     type Error = ClearError;
 
     fn linear(
@@ -51,6 +52,15 @@ impl Backend for Replay {
         amplitude: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
         self.clear.linear(map, inputs, amplitude)
+    }
+
+    fn combine(
+        &self,
+        map: &LinearMap,
+        inputs: &[&[Vec<f64>]],
+        amplitude: f64,
+    ) -> Result<Vec<Vec<f64>>, ClearError> {
+        self.clear.combine(map, inputs, amplitude)
     }
 
     fn to_lwe(

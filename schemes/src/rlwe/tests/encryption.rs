@@ -35,6 +35,7 @@ fn public_key_noise_is_predicted_and_not_below_the_floor() {
             let mut party = Party::new(parameters.clone(), seed);
             let generator = KeyGenerator::new(&parameters);
             let public = generator.public_key(&party.secret, &mut party.rng).unwrap();
+            let public = public.expand(parameters.ring()).unwrap();
             assert_eq!(public.key(), party.secret.id());
             let plaintext = party.encoder.encode_coefficients(&[1.0, 2.0], scale(1e9)).unwrap();
             let ciphertext =
@@ -55,6 +56,7 @@ fn the_noise_of_a_public_key_is_not_below_the_floor() {
         let mut party = Party::new(parameters.clone(), seed);
         let public =
             KeyGenerator::new(&parameters).public_key(&party.secret, &mut party.rng).unwrap();
+        let public = public.expand(parameters.ring()).unwrap();
         let mut noise = public.p1.into_coeff();
         noise = party.secret.times(&noise).unwrap();
         noise.add_assign(&public.p0.into_coeff()).unwrap();
@@ -74,6 +76,8 @@ proptest! {
         let at = scale(30f64.exp2());
         let public = KeyGenerator::new(&party.parameters)
             .public_key(&party.secret, &mut party.rng)
+            .unwrap()
+            .expand(party.parameters.ring())
             .unwrap();
         let bound = 9.0 * noise::fresh_public(&party.parameters).sqrt() / at.value();
 
@@ -122,6 +126,7 @@ fn another_secret_or_ring_is_refused() {
     assert!(mismatch(encrypted.unwrap_err()));
     let public =
         KeyGenerator::new(&other.parameters).public_key(&other.secret, &mut alice.rng).unwrap();
+    let public = public.expand(other.parameters.ring()).unwrap();
     let encrypted = alice.encryptor.encrypt_public(&plaintext, &public, &mut alice.rng);
     assert!(mismatch(encrypted.unwrap_err()));
 
