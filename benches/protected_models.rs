@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         models: Vec::new(),
         data: [None, None],
         datasets: Dataset::ALL.to_vec(),
+        whole_network: false,
         precision: 14.0,
         repeats: 5,
     };
@@ -37,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         String::from_utf8(finished.stdout).map_err(|error| failed(error.to_string()))
     };
     let folder = tempfile::tempdir()?;
-    let begin = |index: usize, count: usize, name: &str| eprintln!("{} of {count}: {name}", index + 1);
+    let begin =
+        |index: usize, count: usize, name: &str| eprintln!("{} of {count}: {name}", index + 1);
     let evaluation = evaluate(method, folder.path(), &launch, &begin)?;
     println!("{evaluation}");
     println!("{}", serde_json::to_string(&evaluation)?);

@@ -54,7 +54,11 @@ fn encrypted_models_are_small_at_every_level() {
         let costs = plan.costs(&parameters).unwrap();
         let published = Published::of(Part::Square2x, security).unwrap();
         let bits = security.bits();
-        println!("{bits} bits: {:.1} MB, {} ciphertexts", costs.model_bytes / 1e6, costs.ciphertexts);
+        println!(
+            "{bits} bits: {:.1} MB, {} ciphertexts",
+            costs.model_bytes / 1e6,
+            costs.ciphertexts
+        );
         assert!(100.0 * costs.model_bytes <= published.encryption.1, "{bits}");
         let InputLayout::Tiled(tiling) = &plan.architecture().layout else { panic!("{bits}") };
         let held = 2 * tiling.ciphertexts * tiling.window * tiling.slots;

@@ -49,6 +49,9 @@ struct Protected {
     /// The size of the CNN; both if not given
     #[arg(long, value_enum)]
     size: Option<Size>,
+    /// Evaluates the whole network too, feature extraction included: minutes
+    #[arg(long)]
+    whole_network: bool,
     /// Bits of precision that results must have, predicted
     #[arg(long, value_name = "BITS", default_value_t = Settings::default().precision)]
     precision: f64,
@@ -113,6 +116,7 @@ fn protected(arguments: &Protected, threads: Option<usize>) -> Result<Evaluation
         models: arguments.model.clone(),
         data: [arguments.cifar10.clone(), arguments.mnist.clone()],
         datasets,
+        whole_network: arguments.whole_network,
         precision: arguments.precision,
         repeats: arguments.repeats.max(1),
     };
@@ -169,7 +173,10 @@ impl Display for Measured {
             Self::Figures(figures) => write!(f, "{figures:?}"),
             Self::Evaluation(evaluation) => evaluation.fmt(f),
             Self::Accuracy(models) => {
-                writeln!(f, "| CNN | classifier | plain % | simulated %, agreeing % | encrypted %, agreeing % |")?;
+                writeln!(
+                    f,
+                    "| CNN | classifier | plain % | simulated %, agreeing % | encrypted %, agreeing % |"
+                )?;
                 writeln!(f, "|---|---|---|---|---|")?;
                 models.iter().try_for_each(|model| write_accuracy(model, f))
             }
@@ -190,7 +197,7 @@ fn write_accuracy(model: &Accuracy, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f,
         "| {} | {} | {:.2} ({} images) | {} | {} |",
         model.dataset.name(),
-        model.part.map_or("full classifier, ReLU", bellerophon::report::protected::Part::name),
+        model.part.name(),
         percent(model.plain.correct, model.plain.images),
         model.plain.images,
         reading(&model.simulated),

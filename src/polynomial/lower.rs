@@ -322,7 +322,8 @@ fn target(stage: &Stage, following: &[Stage]) -> Result<Target, PolynomialError>
                 scale.shift /= count;
             }
             Kind::Activation(approximation) => {
-                let Target { slope, shift } = activated(approximation, next.range().magnitude())?.target;
+                let Target { slope, shift } =
+                    activated(approximation, next.range().magnitude())?.target;
                 return Ok(Target { slope: slope * scale.slope, shift: shift * scale.shift });
             }
             Kind::Affine => break,

@@ -9,6 +9,7 @@
 
 mod accuracy;
 mod classifier;
+mod exact;
 mod paper;
 mod roles;
 mod tables;
@@ -19,12 +20,15 @@ pub use paper::Published;
 pub use roles::{Figures, Job, Role, perform};
 pub use tables::{Evaluation, Method, Row, evaluate};
 
+use crate::client::ClientError;
 use crate::compile::CompileError;
 use crate::data::DataError;
 use crate::model::GraphError;
 use crate::model::onnx::OnnxError;
 use crate::polynomial::PolynomialError;
 use crate::polynomial::protected::{EdgeError, OwnerError, PlanError};
+use crate::protect::{EncryptorError, ProtectError};
+use crate::server::ServerError;
 use bellerophon_schemes::ckks::CkksError;
 use bellerophon_schemes::wire::WireError;
 use thiserror::Error;
@@ -42,6 +46,18 @@ pub enum EvaluationError {
     /// On the edge's side.
     #[error(transparent)]
     Edge(#[from] EdgeError),
+    /// On the owner's side of the exact path.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// In encrypting its weights.
+    #[error(transparent)]
+    Protect(#[from] ProtectError),
+    /// In encrypting its inputs.
+    #[error(transparent)]
+    Encryptor(#[from] EncryptorError),
+    /// On its edge's side.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// In the scheme.
     #[error(transparent)]
     Ckks(#[from] CkksError),

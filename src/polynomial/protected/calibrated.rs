@@ -63,11 +63,8 @@ impl Layer {
     }
 
     fn evaluate(&self, inputs: &[&ArrayD<f64>]) -> Result<ArrayD<f64>, GraphError> {
-        let found = || GraphError::InputCount {
-            operator: "layer",
-            expected: 1,
-            found: inputs.len(),
-        };
+        let found =
+            || GraphError::InputCount { operator: "layer", expected: 1, found: inputs.len() };
         let (first, rest) = inputs.split_first().ok_or_else(found)?;
         let value = match &self.alone {
             Some(alone) => alone.evaluate(first)?,

@@ -79,11 +79,7 @@ impl InputEncryptor {
     ///
     /// # Errors
     /// [`EdgeError::InputSize`], [`EdgeError::Ckks`] for values that no ciphertext holds.
-    pub fn encrypt(
-        &self,
-        values: &[f64],
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<u8>, EdgeError> {
+    pub fn encrypt(&self, values: &[f64], rng: &mut impl CryptoRng) -> Result<Vec<u8>, EdgeError> {
         check_input(&self.architecture, values)?;
         let encryptor = Encryptor::new(&self.parameters);
         let (level, scale) = (self.architecture.input_level(), self.architecture.scale());

@@ -23,7 +23,10 @@ pub(super) struct Prepared {
 
 #[derive(Debug)]
 enum PreparedStep {
-    Linear { weights: Vec<ConstantCiphertext>, biases: Vec<Ciphertext<Slots>> },
+    Linear {
+        weights: Vec<ConstantCiphertext>,
+        biases: Vec<Ciphertext<Slots>>,
+    },
     Polynomial(PolynomialCircuit),
     Rectify(CompositeSignCircuit),
     /// Nothing to prepare.
@@ -197,8 +200,7 @@ impl Encrypted<'_> {
             let images = self.evaluator.rotate_many(&ciphertext, &signed, self.keys)?;
             Ok(steps.iter().map(|&baby| (*input, baby)).zip(images).collect::<Vec<_>>())
         };
-        let all: Vec<Vec<_>> =
-            inputs.par_iter().map(rotate).collect::<Result<_, CkksError>>()?;
+        let all: Vec<Vec<_>> = inputs.par_iter().map(rotate).collect::<Result<_, CkksError>>()?;
         Ok(Babies::Encrypted(all.into_iter().flatten().collect()))
     }
 
@@ -281,9 +283,8 @@ impl Backend for Encrypted<'_> {
         };
         let babies = self.babies(step, linear, inputs)?;
         let terms: Vec<(&Term, &ConstantCiphertext)> = linear.terms.iter().zip(weights).collect();
-        let groups: Vec<&[(&Term, &ConstantCiphertext)]> = terms
-            .chunk_by(|(a, _), (b, _)| (a.output, a.giant) == (b.output, b.giant))
-            .collect();
+        let groups: Vec<&[(&Term, &ConstantCiphertext)]> =
+            terms.chunk_by(|(a, _), (b, _)| (a.output, a.giant) == (b.output, b.giant)).collect();
         let sums = groups.par_iter().map(|group| self.giant_step(group, &babies));
         let sums: Vec<Ciphertext<Slots>> = sums.collect::<Result<_, _>>()?;
         let mut outputs: Vec<Option<Ciphertext<Slots>>> = vec![None; linear.outputs];

@@ -10,13 +10,13 @@ use super::calibrated::{Calibrated, Kind, Layer};
 use super::plan::Weights;
 use super::tiling::Tiling;
 use crate::model::{Operator, Shape};
+use crate::polynomial::PolynomialError;
 use crate::polynomial::affine::{AffineMap, unsupported};
 use crate::polynomial::arrange::{Arrangement, rotations};
 use crate::polynomial::cost::Sizes;
 use crate::polynomial::layout::{Layout, Place, axes, mask};
 use crate::polynomial::lower::{Activated, Target, activated, identity, window_sums};
 use crate::polynomial::program::{self, LinearMap};
-use crate::polynomial::PolynomialError;
 use bellerophon_schemes::ckks::{Split, c64};
 use std::collections::BTreeSet;
 
@@ -115,9 +115,7 @@ impl Lowering<'_> {
                     let values = self.network.input_shape().elements();
                     let tilings = Tiling::candidates(values, layer.shape.elements(), slots);
                     let seconds = |tiling: &Tiling| self.tiling_seconds(tiling);
-                    let best = tilings
-                        .into_iter()
-                        .min_by(|a, b| seconds(a).total_cmp(&seconds(b)));
+                    let best = tilings.into_iter().min_by(|a, b| seconds(a).total_cmp(&seconds(b)));
                     match best {
                         Some(tiling) => return Ok(Placement::Tiled(tiling)),
                         None => break,
@@ -420,9 +418,8 @@ impl Lowering<'_> {
     /// The baby steps of a tiled layer: a power of two.
     fn tiling_step(&self, tiling: &Tiling) -> usize {
         let steps = (0..=tiling.window.ilog2()).map(|log| 1 << log);
-        let cost = |step: &usize| {
-            tiling.ciphertexts * (step - 1) + GIANT_COST * tiling.window / step
-        };
+        let cost =
+            |step: &usize| tiling.ciphertexts * (step - 1) + GIANT_COST * tiling.window / step;
         steps.min_by_key(cost).unwrap_or(1)
     }
 

@@ -127,7 +127,10 @@ impl Conformant<Parameters> for ProtectedNetwork {
             let biases = layer.biases.iter().map(|bias| (bias, below, &output));
             weights.chain(biases).try_for_each(|(ciphertext, level, scale)| {
                 ciphertext.conforms(parameters)?;
-                check_header((ciphertext.level(), ciphertext.scale(), ciphertext.key()), (level, scale, *key))
+                check_header(
+                    (ciphertext.level(), ciphertext.scale(), ciphertext.key()),
+                    (level, scale, *key),
+                )
             })
         })
     }

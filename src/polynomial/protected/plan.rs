@@ -298,8 +298,7 @@ struct Candidate {
 impl Candidate {
     fn new(network: &Calibrated, log_dimension: u32) -> Result<Self, PolynomialError> {
         // layouts hardly depend on the number of limbs, which follows from them
-        let sizes =
-            Sizes { dimension: 1 << log_dimension, limbs: 4, special: 1, per_digit: 1 };
+        let sizes = Sizes { dimension: 1 << log_dimension, limbs: 4, special: 1, per_digit: 1 };
         Ok(Self { lowered: lower(network, &sizes)?, log_dimension })
     }
 

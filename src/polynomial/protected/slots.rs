@@ -271,8 +271,7 @@ impl Backend for Slots<'_> {
         let babies = self.babies(step, linear, inputs);
         let slots = inputs.first().map_or(0, Vec::len);
         let mut outputs = vec![vec![c64::default(); slots]; linear.outputs];
-        let terms: Vec<(&Term, &Vec<c64>)> =
-            linear.terms.iter().zip(&weights.diagonals).collect();
+        let terms: Vec<(&Term, &Vec<c64>)> = linear.terms.iter().zip(&weights.diagonals).collect();
         for group in terms.chunk_by(|(a, _), (b, _)| (a.output, a.giant) == (b.output, b.giant)) {
             let Some(output) = group.first().map(|(term, _)| term.output) else { continue };
             let sums = self.giant_step(step, group, &babies);
@@ -284,12 +283,7 @@ impl Backend for Slots<'_> {
         Ok(outputs)
     }
 
-    fn other(
-        &self,
-        index: usize,
-        step: &Step,
-        input: &Vec<c64>,
-    ) -> Result<Vec<c64>, CkksError> {
+    fn other(&self, index: usize, step: &Step, input: &Vec<c64>) -> Result<Vec<c64>, CkksError> {
         let x = real(input);
         let made = match (&self.noise, &step.operation) {
             (Some(noise), Operation::Sum(d)) => noise.others.sum(index, d, &x),

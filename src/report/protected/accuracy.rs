@@ -35,8 +35,8 @@ pub struct Reading {
 pub struct Accuracy {
     /// The CNN's size.
     pub dataset: Dataset,
-    /// Its classifier; none where its activation is no polynomial.
-    pub part: Option<Part>,
+    /// Its classifier.
+    pub part: Part,
     /// In the clear.
     pub plain: Reading,
     /// With simulated noise, on the same images.
@@ -70,20 +70,21 @@ pub fn read_images(
 ) -> Result<Accuracy, EvaluationError> {
     let (dataset, part) = Classifier::kind(model)?;
     let graph = onnx::import(model)?;
-    let cut = graph.nodes().len().saturating_sub(if part == Some(Part::NoActivation) { 3 } else { 4 });
+    let cut = graph.nodes().len().saturating_sub(if part == Part::NoActivation { 3 } else { 4 });
     let (extractor, classifier) = (up_to(&graph, cut)?, behind(&graph, cut)?);
-    let features = |split, images: usize| -> Result<(Vec<ArrayD<f64>>, Vec<usize>), EvaluationError> {
-        let samples = Samples::open(data, split)?;
-        let images = images.min(samples.len());
-        let samples = samples.take(0, images)?;
-        let labels = samples.labels().map(<[usize]>::to_vec).unwrap_or_default();
-        let fitted = samples.fitted(graph.input_shape())?;
-        let features = fitted.par_iter().map(|image| {
-            done(1);
-            Ok(extractor.evaluate(&image)?)
-        });
-        Ok((features.collect::<Result<_, EvaluationError>>()?, labels))
-    };
+    let features =
+        |split, images: usize| -> Result<(Vec<ArrayD<f64>>, Vec<usize>), EvaluationError> {
+            let samples = Samples::open(data, split)?;
+            let images = images.min(samples.len());
+            let samples = samples.take(0, images)?;
+            let labels = samples.labels().map(<[usize]>::to_vec).unwrap_or_default();
+            let fitted = samples.fitted(graph.input_shape())?;
+            let features = fitted.par_iter().map(|image| {
+                done(1);
+                Ok(extractor.evaluate(&image)?)
+            });
+            Ok((features.collect::<Result<_, EvaluationError>>()?, labels))
+        };
     let (inputs, labels) = features(Split::Test, count.images)?;
     let plain = inputs.par_iter().map(|x| Ok(largest(classifier.evaluate(x)?.iter())));
     let plain: Vec<usize> = plain.collect::<Result<_, EvaluationError>>()?;
@@ -96,8 +97,8 @@ pub fn read_images(
         encrypted: None,
         predicted_precision: None,
     };
-    if part.is_none() {
-        return Ok(accuracy); // its activation is for the exact path
+    if part.is_exact() {
+        return Ok(accuracy); // `bellerophon simulate` and `run` read images on that path
     }
     let (samples, _) = features(Split::Train, SAMPLES)?;
     let replacement = Classifier { graph: classifier.clone(), inputs: Vec::new() }.replacement();

@@ -2,9 +2,9 @@
 
 use super::EvaluationError;
 use crate::data::{Samples, Split};
-use crate::model::{Dense, Graph, Node, Operator, Shape, onnx};
+use crate::model::{Convolution, Dense, Graph, MaxPool, Node, Operator, Shape, onnx};
 use crate::polynomial::{Activation, Pooling, Replacement};
-use ndarray::{Array1, Array2, ArrayD, IxDyn};
+use ndarray::{Array1, Array2, Array4, ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -59,11 +59,23 @@ pub enum Part {
     NoActivation,
     /// Both, with `x^2 + 2x` between them.
     Square2x,
+    /// Both, with ReLU between them, which is exact.
+    Relu,
+    /// The whole CNN, its feature extractor included, every ReLU and max-pool exact.
+    WholeNetwork,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::LastLayer, Self::NoActivation, Self::Square2x];
+    pub const ALL: [Self; 5] =
+        [Self::LastLayer, Self::NoActivation, Self::Square2x, Self::Relu, Self::WholeNetwork];
+
+    /// Whether its activations are exact, on the path of coefficients ([`crate::protect`]) and at 128
+    /// bits alone; the others are polynomials in slots.
+    #[must_use]
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Relu | Self::WholeNetwork)
+    }
 
     /// What a table calls it.
     #[must_use]
@@ -72,6 +84,8 @@ impl Part {
             Self::LastLayer => "last layer",
             Self::NoActivation => "full classifier, no activation",
             Self::Square2x => "full classifier, x^2 + 2x",
+            Self::Relu => "full classifier, exact ReLU",
+            Self::WholeNetwork => "whole network, exact",
         }
     }
 }
@@ -107,6 +121,7 @@ impl Classifier {
     ) -> Result<Self, EvaluationError> {
         match &source.model {
             Some(path) => Self::trained(path, part, source.data.as_deref(), count),
+            None if part == Part::WholeNetwork => Self::random_network(dataset, count),
             None => Self::random(dataset, part, count),
         }
     }
@@ -129,17 +144,45 @@ impl Classifier {
             Part::NoActivation => {
                 (features, vec![dense(HIDDEN, features, 1.0), dense(CLASSES, HIDDEN, 1.0)])
             }
-            Part::Square2x => {
-                let first = dense(HIDDEN, features, 0.2);
+            Part::Square2x | Part::Relu | Part::WholeNetwork => {
+                let first = dense(HIDDEN, features, if part == Part::Square2x { 0.2 } else { 1.0 });
                 (features, vec![first, Operator::RELU, dense(CLASSES, HIDDEN, 1.0)])
             }
         };
-        let mut graph = Graph::new("features", Shape::Vector(size))?;
-        for (index, operator) in operators.into_iter().enumerate() {
-            let last = graph.output();
-            graph.push(format!("{}{index}", operator.name()), operator, vec![last])?;
-        }
+        let graph = chain("features", Shape::Vector(size), operators)?;
         Ok(Self { inputs: random_inputs(size, count), graph })
+    }
+
+    /// The whole CNN with random weights, and images of uniform noise.
+    fn random_network(dataset: Dataset, count: usize) -> Result<Self, EvaluationError> {
+        let mut rng = ChaCha20Rng::seed_from_u64(13);
+        let (channels, side) = match dataset {
+            Dataset::Cifar10 => (3, 32),
+            Dataset::Mnist => (1, 28),
+        };
+        let mut convolution = |outputs: usize, inputs: usize, pads| {
+            let deviation = (2.0 / (9 * inputs) as f64).sqrt();
+            let weights = Array4::from_shape_simple_fn((outputs, inputs, 3, 3), || {
+                let normal: f64 = StandardNormal.sample(&mut rng);
+                normal * deviation
+            });
+            let plain = Convolution::new(weights, Array1::zeros(outputs));
+            Operator::Convolution(Convolution { pads: [pads; 4], ..plain })
+        };
+        let halving = || Operator::MaxPool(MaxPool::new([2, 2], [2, 2]));
+        let mut operators = vec![convolution(32, channels, 1), Operator::RELU];
+        operators.extend([convolution(32, 32, 0), Operator::RELU, halving()]);
+        operators.extend([convolution(64, 32, 1), Operator::RELU]);
+        operators.extend([convolution(64, 64, 0), Operator::RELU, halving(), Operator::Flatten]);
+        let classifier = Self::random(dataset, Part::Relu, 0)?.graph;
+        operators.extend(classifier.nodes().iter().skip(1).map(|node| node.operator().clone()));
+        let shape = Shape::image(channels, side, side);
+        let graph = chain("image", shape, operators)?;
+        let mut image = || {
+            let dimensions = IxDyn(&shape.dimensions());
+            ArrayD::from_shape_simple_fn(dimensions, || rng.random_range(0.0..1.0))
+        };
+        Ok(Self { inputs: (0..count).map(|_| image()).collect(), graph })
     }
 
     fn trained(
@@ -149,11 +192,15 @@ impl Classifier {
         count: usize,
     ) -> Result<Self, EvaluationError> {
         let graph = onnx::import(path)?;
-        let (_, start, _) = classified(&graph, path)?;
-        let last = graph.nodes().len() - 1;
-        let cut = if part == Part::LastLayer { last - 1 } else { start };
-        let classifier = behind(&graph, cut)?;
+        let (dataset, start, _) = classified(&graph, path)?;
+        let cut = match part {
+            Part::WholeNetwork => 0,
+            Part::LastLayer => graph.nodes().len() - 2,
+            _ => start,
+        };
+        let classifier = if cut == 0 { graph.clone() } else { behind(&graph, cut)? };
         let inputs = match data {
+            None if cut == 0 => Self::random_network(dataset, count)?.inputs,
             None => random_inputs(classifier.input_shape().elements(), count),
             Some(data) => {
                 let samples = Samples::open(data, Split::Test)?.take(0, count)?;
@@ -166,12 +213,11 @@ impl Classifier {
         Ok(Self { graph: classifier, inputs })
     }
 
-    /// The data set and the part that the classifier of a trained CNN is for; `None` for one with an
-    /// activation that is no polynomial.
+    /// The data set and the part that the classifier of a trained CNN is for.
     ///
     /// # Errors
     /// [`EvaluationError::Classifier`] for a model of another kind.
-    pub fn kind(path: &Path) -> Result<(Dataset, Option<Part>), EvaluationError> {
+    pub fn kind(path: &Path) -> Result<(Dataset, Part), EvaluationError> {
         let (dataset, _, part) = classified(&onnx::import(path)?, path)?;
         Ok((dataset, part))
     }
@@ -184,6 +230,16 @@ impl Classifier {
         let activation = if trained { Activation::Trained } else { Activation::Square2x };
         Replacement { activation, pooling: Pooling::Mean, margin: 1.5 }
     }
+}
+
+/// One layer behind the other.
+fn chain(name: &str, shape: Shape, operators: Vec<Operator>) -> Result<Graph, EvaluationError> {
+    let mut graph = Graph::new(name, shape)?;
+    for (index, operator) in operators.into_iter().enumerate() {
+        let last = graph.output();
+        graph.push(format!("{}{index}", operator.name()), operator, vec![last])?;
+    }
+    Ok(graph)
 }
 
 fn random_inputs(size: usize, count: usize) -> Vec<ArrayD<f64>> {
@@ -199,10 +255,7 @@ fn random_inputs(size: usize, count: usize) -> Vec<ArrayD<f64>> {
 
 /// The data set that a CNN is for, the node that makes its features, and the part that its
 /// activation makes of its classifier.
-fn classified(
-    graph: &Graph,
-    path: &Path,
-) -> Result<(Dataset, usize, Option<Part>), EvaluationError> {
+fn classified(graph: &Graph, path: &Path) -> Result<(Dataset, usize, Part), EvaluationError> {
     let refused = || EvaluationError::Classifier { path: path.display().to_string() };
     let operators: Vec<&Operator> = graph.nodes().iter().map(Node::operator).collect();
     let start = operators.iter().rposition(|operator| matches!(operator, Operator::Flatten));
@@ -210,9 +263,9 @@ fn classified(
     let features = graph.nodes()[start].shape().elements();
     let dataset = Dataset::ALL.into_iter().find(|set| set.features() == features);
     let part = match operators[start + 1..] {
-        [Operator::Dense(_), Operator::Dense(_)] => Some(Part::NoActivation),
-        [Operator::Dense(_), Operator::Polynomial(_), Operator::Dense(_)] => Some(Part::Square2x),
-        [Operator::Dense(_), Operator::Activation(_), Operator::Dense(_)] => None,
+        [Operator::Dense(_), Operator::Dense(_)] => Part::NoActivation,
+        [Operator::Dense(_), Operator::Polynomial(_), Operator::Dense(_)] => Part::Square2x,
+        [Operator::Dense(_), Operator::Activation(_), Operator::Dense(_)] => Part::Relu,
         _ => return Err(refused()),
     };
     Ok((dataset.ok_or_else(refused)?, start, part))
@@ -247,11 +300,16 @@ mod tests {
             (Dataset::Cifar10, Part::LastLayer, 512, 5_130),
             (Dataset::Cifar10, Part::NoActivation, 2304, 1_185_290),
             (Dataset::Mnist, Part::Square2x, 1600, 824_842),
+            (Dataset::Mnist, Part::Relu, 1600, 824_842),
         ] {
             let classifier = Classifier::new(dataset, part, &Source::default(), 2).unwrap();
             assert_eq!(classifier.graph.input_shape(), Shape::Vector(input));
             assert_eq!(classifier.graph.parameter_count(), parameters);
             assert_eq!(classifier.inputs.len(), 2);
         }
+        let whole = Part::WholeNetwork;
+        let network = Classifier::new(Dataset::Cifar10, whole, &Source::default(), 1).unwrap();
+        assert_eq!(network.graph.parameter_count(), 1_250_858);
+        assert_eq!(network.inputs[0].shape(), [3, 32, 32]);
     }
 }

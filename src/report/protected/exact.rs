@@ -12,7 +12,8 @@ use std::time::Instant;
 pub(super) fn protect(job: &Job) -> Result<Figures, EvaluationError> {
     let begun = Instant::now();
     let samples = if job.part == Part::WholeNetwork { 8 } else { 32 };
-    let Classifier { graph, inputs } = Classifier::new(job.dataset, job.part, &job.source, samples)?;
+    let Classifier { graph, inputs } =
+        Classifier::new(job.dataset, job.part, &job.source, samples)?;
     let model = Model::from_graph(graph)?.calibrate(inputs.iter().cloned())?;
     let options = Options { security: job.security, ..Options::default() };
     let compiled = model.compile(&options)?;

@@ -35,6 +35,7 @@ impl Published {
             Part::Square2x => &SQUARE2X,
             Part::NoActivation => &NO_ACTIVATION,
             Part::LastLayer => &LAST_LAYER,
+            Part::Relu | Part::WholeNetwork => return None,
         };
         table.get(column).copied()
     }

@@ -1,9 +1,7 @@
 //! One role of one row, in a process of its own.
 
-use super::{Classifier, Dataset, EvaluationError, Part, Source};
-use crate::polynomial::protected::{
-    Architecture, Edge, InputEncryptor, Owner, Plan, Settings,
-};
+use super::{Classifier, Dataset, EvaluationError, Part, Source, exact};
+use crate::polynomial::protected::{Architecture, Edge, InputEncryptor, Owner, Plan, Settings};
 use bellerophon_schemes::ckks::Parameters;
 use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::security::SecurityLevel;
@@ -103,8 +101,8 @@ pub struct Figures {
     pub log_scale: u32,
     /// `log2` of the modulus left in the result.
     pub remaining_bits: f64,
-    /// Predicted bits of precision of the results.
-    pub predicted_precision: f64,
+    /// Predicted bits of precision of the results, on the path of slots.
+    pub predicted_precision: Option<f64>,
     /// Measured bits of precision, of the result for the first input.
     pub precision: f64,
 }
@@ -115,11 +113,15 @@ pub struct Figures {
 /// [`EvaluationError`].
 pub fn perform(job: &Job) -> Result<Figures, EvaluationError> {
     let before = resident("VmRSS:");
-    let mut figures = match job.role {
-        Role::Protect => protect(job)?,
-        Role::Encrypt => encrypt(job)?,
-        Role::EvaluateClear | Role::Evaluate => evaluate(job)?,
-        Role::Decrypt => decrypt(job)?,
+    let mut figures = match (job.role, job.part.is_exact()) {
+        (Role::Protect, false) => protect(job)?,
+        (Role::Encrypt, false) => encrypt(job)?,
+        (Role::EvaluateClear | Role::Evaluate, false) => evaluate(job)?,
+        (Role::Decrypt, false) => decrypt(job)?,
+        (Role::Protect, true) => exact::protect(job)?,
+        (Role::Encrypt, true) => exact::encrypt(job)?,
+        (Role::EvaluateClear | Role::Evaluate, true) => exact::evaluate(job)?,
+        (Role::Decrypt, true) => exact::decrypt(job)?,
     };
     let peak = resident("VmHWM:");
     figures.memory_bytes = peak.zip(before).map(|(peak, before)| peak.saturating_sub(before));
@@ -142,7 +144,7 @@ fn processor_seconds() -> f64 {
 }
 
 /// What the last of the repeated calls made, with mean times.
-fn timed<T>(
+pub(super) fn timed<T>(
     repeats: u32,
     mut work: impl FnMut() -> Result<T, EvaluationError>,
 ) -> Result<(T, Figures), EvaluationError> {
@@ -160,7 +162,7 @@ fn timed<T>(
     Ok((made, figures))
 }
 
-fn rng() -> ChaCha20Rng {
+pub(super) fn rng() -> ChaCha20Rng {
     ChaCha20Rng::from_rng(&mut rand::rng())
 }
 
@@ -168,17 +170,17 @@ fn file<T>(path: &Path, found: std::io::Result<T>) -> Result<T, EvaluationError>
     found.map_err(|source| EvaluationError::File { path: path.display().to_string(), source })
 }
 
-fn write(job: &Job, name: &str, bytes: &[u8]) -> Result<(), EvaluationError> {
+pub(super) fn write(job: &Job, name: &str, bytes: &[u8]) -> Result<(), EvaluationError> {
     let path = job.folder.join(name);
     file(&path, fs::write(&path, bytes))
 }
 
-fn read(job: &Job, name: &str) -> Result<Vec<u8>, EvaluationError> {
+pub(super) fn read(job: &Job, name: &str) -> Result<Vec<u8>, EvaluationError> {
     let path = job.folder.join(name);
     file(&path, fs::read(&path))
 }
 
-fn read_json<T: DeserializeOwned>(job: &Job, name: &str) -> Result<T, EvaluationError> {
+pub(super) fn read_json<T: DeserializeOwned>(job: &Job, name: &str) -> Result<T, EvaluationError> {
     Ok(serde_json::from_slice(&read(job, name)?)?)
 }
 
@@ -195,11 +197,11 @@ fn deployed(job: &Job) -> Result<(Deployed, Parameters), EvaluationError> {
     Ok((deployed, parameters))
 }
 
-/// One input, what comes out for it in the clear, and how precisely that is predicted to be found.
+/// One input, and what comes out for it in the clear.
 #[derive(Serialize, Deserialize)]
-struct Example {
-    values: Vec<f64>,
-    expected: Vec<f64>,
+pub(super) struct Example {
+    pub values: Vec<f64>,
+    pub expected: Vec<f64>,
 }
 
 fn protect(job: &Job) -> Result<Figures, EvaluationError> {
@@ -215,9 +217,8 @@ fn protect(job: &Job) -> Result<Figures, EvaluationError> {
     let preparation_seconds = begun.elapsed().as_secs_f64();
     let mut rng = rng();
     let owner = Owner::new(&parameters, &mut rng)?;
-    let (network, timed) = timed(job.repeats, || {
-        Ok(wire::to_bytes(&owner.protect(&plan, &mut rng, &|| ())?)?)
-    })?;
+    let (network, timed) =
+        timed(job.repeats, || Ok(wire::to_bytes(&owner.protect(&plan, &mut rng, &|| ())?)?))?;
     write(job, "network.bin", &network)?;
     let keys = wire::to_bytes(&owner.publish_keys(plan.architecture(), &mut self::rng())?)?;
     write(job, "keys.bin", &keys)?;
@@ -239,7 +240,7 @@ fn protect(job: &Job) -> Result<Figures, EvaluationError> {
         log2_qp: parameters.log2_qp(),
         log_scale: plan.architecture().log_scale,
         remaining_bits: costs.remaining_bits,
-        predicted_precision: plan.precision(),
+        predicted_precision: Some(plan.precision()),
         ..timed
     })
 }
@@ -250,8 +251,7 @@ fn encrypt(job: &Job) -> Result<Figures, EvaluationError> {
     let encryptor = InputEncryptor::new(&parameters, &architecture, key, &keys)?;
     let Example { values, .. } = read_json(job, "example.json")?;
     let mut rng = rng();
-    let (input, figures) =
-        timed(job.repeats, || Ok(encryptor.encrypt(&values, &mut rng)?))?;
+    let (input, figures) = timed(job.repeats, || Ok(encryptor.encrypt(&values, &mut rng)?))?;
     write(job, "input.bin", &input)?;
     Ok(Figures { bytes: input.len() as u64, ..figures })
 }
@@ -259,8 +259,7 @@ fn encrypt(job: &Job) -> Result<Figures, EvaluationError> {
 fn evaluate(job: &Job) -> Result<Figures, EvaluationError> {
     let begun = Instant::now();
     let (_, parameters) = deployed(job)?;
-    let edge =
-        Edge::new(&parameters, &read(job, "network.bin")?, &read(job, "keys.bin")?)?;
+    let edge = Edge::new(&parameters, &read(job, "network.bin")?, &read(job, "keys.bin")?)?;
     let preparation_seconds = begun.elapsed().as_secs_f64();
     let (evaluation, figures) = if job.role == Role::Evaluate {
         let input = read(job, "input.bin")?;

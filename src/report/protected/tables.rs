@@ -19,6 +19,8 @@ pub struct Method {
     pub data: [Option<PathBuf>; 2],
     /// The data sets.
     pub datasets: Vec<Dataset>,
+    /// Whether the whole network is evaluated too, which takes minutes.
+    pub whole_network: bool,
     /// Bits of precision asked for.
     pub precision: f64,
     /// How often each step is done.
@@ -42,8 +44,8 @@ pub struct Row {
     pub protect: Figures,
     /// Encrypting an input.
     pub encrypt: Figures,
-    /// Evaluating with a clear input: table 3.
-    pub clear: Figures,
+    /// Evaluating with a clear input, where there is such a way: table 3.
+    pub clear: Option<Figures>,
     /// Evaluating with an encrypted input: table 4.
     pub encrypted: Figures,
     /// Decrypting: table 5.
@@ -85,13 +87,19 @@ pub fn evaluate(
         let parts = Part::ALL.into_iter();
         parts.flat_map(move |part| SECURITY.into_iter().map(move |s| (dataset, part, s)))
     });
-    let columns: Vec<_> = columns.collect();
+    // no curve for the exact path at 192 and 256 bits is published
+    let exists = |part: Part, security: SecurityLevel| !part.is_exact() || security.bits() == 128;
+    let wanted = |part: Part| part != Part::WholeNetwork || method.whole_network;
+    let columns: Vec<_> =
+        columns.filter(|&(_, part, security)| exists(part, security) && wanted(part)).collect();
     let mut rows = Vec::new();
     for (index, &(dataset, part, security)) in columns.iter().enumerate() {
         let name = format!("{}, {}, {} bits", dataset.name(), part.name(), security.bits());
         begin(index, columns.len(), &name);
-        let suits = |kind: &(Dataset, Option<Part>)| {
-            kind.0 == dataset && (part == Part::LastLayer || kind.1 == Some(part))
+        let suits = |kind: &(Dataset, Part)| match part {
+            Part::LastLayer => kind.0 == dataset,
+            Part::WholeNetwork => *kind == (dataset, Part::Relu),
+            part => *kind == (dataset, part),
         };
         let model = kinds.iter().find(|(_, kind)| suits(kind)).map(|(path, _)| path.clone());
         let data = model.as_ref().and(method.data[dataset as usize].clone());
@@ -112,8 +120,13 @@ fn row(job: &Job, launch: Launch<'_>) -> Result<Row, EvaluationError> {
         Ok(serde_json::from_str(&printed)?)
     };
     let [protect, encrypt] = [run(Role::Protect)?, run(Role::Encrypt)?];
-    let mut clear = run(Role::EvaluateClear)?;
-    clear.precision = run(Role::Decrypt)?.precision;
+    let clear = match job.part.is_exact() {
+        true => None, // its inputs are always encrypted
+        false => {
+            let clear = run(Role::EvaluateClear)?;
+            Some(Figures { precision: run(Role::Decrypt)?.precision, ..clear })
+        }
+    };
     let mut encrypted = run(Role::Evaluate)?;
     let decrypt = run(Role::Decrypt)?;
     encrypted.precision = decrypt.precision;
@@ -123,7 +136,8 @@ fn row(job: &Job, launch: Launch<'_>) -> Result<Row, EvaluationError> {
         security: job.security.bits(),
         trained: job.source.model.is_some(),
         images: job.source.data.is_some(),
-        published: Published::of(job.part, job.security).filter(|_| job.dataset == Dataset::Cifar10),
+        published: Published::of(job.part, job.security)
+            .filter(|_| job.dataset == Dataset::Cifar10),
         protect,
         encrypt,
         clear,
@@ -167,11 +181,29 @@ fn seconds(value: f64) -> String {
 
 impl Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Ours / the paper's (CIFAR-10). Each step in a process of its own, {} threads;", self.threads)?;
-        writeln!(f, "memory: growth of its resident set to the peak; times: means of {}.\n", self.method.repeats)?;
+        writeln!(
+            f,
+            "Ours / the paper's (CIFAR-10). Each step in a process of its own, {} threads;",
+            self.threads
+        )?;
+        writeln!(
+            f,
+            "memory: growth of its resident set to the peak; times: means of {}.\n",
+            self.method.repeats
+        )?;
         self.encryption(f)?;
-        self.evaluation(f, "Table 3: evaluation, input in the clear", |row| &row.clear, |p| p.clear)?;
-        self.evaluation(f, "Table 4: evaluation, input encrypted", |row| &row.encrypted, |p| p.encrypted)?;
+        self.evaluation(
+            f,
+            "Table 3: evaluation, input in the clear",
+            |row| row.clear.as_ref(),
+            |p| p.clear,
+        )?;
+        self.evaluation(
+            f,
+            "Table 4: evaluation, input encrypted",
+            |row| Some(&row.encrypted),
+            |p| p.encrypted,
+        )?;
         self.decryption(f)
     }
 }
@@ -179,7 +211,10 @@ impl Display for Evaluation {
 impl Evaluation {
     fn encryption(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Table 2: encryption of the model\n")?;
-        writeln!(f, "| classifier | bits | seconds | model MB | memory MB | keys MB | log2 N, QP, scale |")?;
+        writeln!(
+            f,
+            "| classifier | bits | seconds | model MB | memory MB | keys MB | log2 N, QP, scale |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         for row in &self.rows {
             let Figures { bytes, key_bytes, log_dimension, log2_qp, log_scale, .. } = row.protect;
@@ -201,7 +236,7 @@ impl Evaluation {
         &self,
         f: &mut fmt::Formatter<'_>,
         title: &str,
-        figures: impl Fn(&Row) -> &Figures,
+        figures: impl Fn(&Row) -> Option<&Figures>,
         published: impl Fn(Published) -> (f64, f64, f64),
     ) -> fmt::Result {
         writeln!(f, "{title}\n")?;
@@ -212,18 +247,24 @@ impl Evaluation {
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
         for row in &self.rows {
-            let (ours, theirs) = (figures(row), row.published.map(&published));
+            let Some(ours) = figures(row) else { continue };
+            let theirs = row.published.map(&published);
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {} | {} | {:.1}, {:.1} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {}, {:.1} |",
                 row.label(),
                 beside(seconds(ours.seconds), theirs.map(|t| seconds(t.0))),
                 theirs.map_or_else(String::new, |t| format!("{:.0}", t.0 / ours.seconds)),
                 seconds(ours.processor_seconds),
                 seconds(ours.preparation_seconds),
                 beside(memory(ours), theirs.map(|t| t.1.to_string())),
-                beside(format!("{:.0}", row.protect.remaining_bits), theirs.map(|t| t.2.to_string())),
-                row.protect.predicted_precision,
+                beside(
+                    format!("{:.0}", row.protect.remaining_bits),
+                    theirs.map(|t| t.2.to_string())
+                ),
+                row.protect
+                    .predicted_precision
+                    .map_or_else(|| "-".to_owned(), |p| format!("{p:.1}")),
                 ours.precision,
             )?;
         }
@@ -232,7 +273,10 @@ impl Evaluation {
 
     fn decryption(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Table 5: decryption; and what is sent\n")?;
-        writeln!(f, "| classifier | bits | seconds | memory MB | input MB | encrypting it s | result KB |")?;
+        writeln!(
+            f,
+            "| classifier | bits | seconds | memory MB | input MB | encrypting it s | result KB |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         for row in &self.rows {
             let theirs = row.published.map(|p| p.decryption);

@@ -40,7 +40,8 @@ fn residual() -> Graph {
     let bent = push("relu2", Operator::RELU, vec![first]);
     let second = push("conv2", padded(2, 2, 3), vec![bent]);
     let sum = push("sum", Operator::Sum, vec![start, second]);
-    let shortcut = push("shortcut", Operator::Convolution(tiny::convolution(3, 2, 1, 4)), vec![sum]);
+    let shortcut =
+        push("shortcut", Operator::Convolution(tiny::convolution(3, 2, 1, 4)), vec![sum]);
     let other = push("conv3", padded(3, 2, 5), vec![sum]);
     let sum = push("sum2", Operator::Sum, vec![shortcut, other]);
     let bent = push("relu3", Operator::RELU, vec![sum]);
@@ -70,10 +71,8 @@ fn classifiers_agree_with_the_plain_ones() {
         let world = agrees(&classifier(), &replacement(activation), 12);
         assert!(matches!(world.plan.architecture().layout, InputLayout::Tiled(_)));
     }
-    let linear = vec![
-        Operator::Dense(tiny::dense(12, 70, 2)),
-        Operator::Dense(tiny::dense(5, 12, 3)),
-    ];
+    let linear =
+        vec![Operator::Dense(tiny::dense(12, 70, 2)), Operator::Dense(tiny::dense(5, 12, 3))];
     let linear = tiny::chain(Shape::Vector(70), linear).unwrap();
     let world = agrees(&linear, &replacement("square"), 14);
     assert_eq!(world.parameters.max_level(), 2);

@@ -32,9 +32,8 @@ fn damaged_messages_are_refused() {
 #[test]
 fn what_is_under_another_key_is_refused() {
     let (world, stranger) = (&*WORLD, &*STRANGER);
-    let refused = |error: Option<&WireError>| {
-        matches!(error, Some(WireError::NotConformant { .. }))
-    };
+    let refused =
+        |error: Option<&WireError>| matches!(error, Some(WireError::NotConformant { .. }));
     let error = world.edge.evaluate(&stranger.encrypted(1), &|_| ()).unwrap_err();
     assert!(refused(wire(&error)), "{error}");
     let error = Edge::new(&world.parameters, &world.bytes, &stranger.keys).unwrap_err();
