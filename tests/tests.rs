@@ -9,4 +9,5 @@ mod layering;
 mod lenet5;
 mod network;
 mod polynomial;
+mod protected_slots;
 mod security;

@@ -1,5 +1,6 @@
 //! The command line: what is asked for, and where it is answered.
 
+mod bench;
 mod compile;
 mod completions;
 mod decrypt;
@@ -64,6 +65,7 @@ enum Command {
     Tune(tune::Arguments),
     Owner(owner::Arguments),
     Edge(edge::Arguments),
+    Bench(bench::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -116,6 +118,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Tune(arguments) => output::emit(json, &tune::run(&arguments)?),
         Command::Owner(arguments) => owner::run(&arguments, json),
         Command::Edge(arguments) => edge::run(&arguments, json),
+        Command::Bench(bench) => output::emit(json, &bench::run(&bench, arguments.threads)?),
         Command::Completions(arguments) => output::emit(json, &completions::run(&arguments)),
         Command::Man(arguments) => output::emit(json, &man::run(&arguments)?),
         Command::Diff(arguments) => {

@@ -80,21 +80,24 @@ fn with_headroom(
 
 /// What the next activation wants in the slots: `slope` times the value plus `shift`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Target {
-    slope: f64,
-    shift: f64,
+pub(super) struct Target {
+    pub slope: f64,
+    pub shift: f64,
 }
 
 /// An activation on slots: what it wants, what it does, and the value behind it.
-struct Activated {
-    target: Target,
-    operation: Option<Operation>,
-    factor: f64,
-    offset: f64,
+pub(super) struct Activated {
+    pub target: Target,
+    pub operation: Option<Operation>,
+    pub factor: f64,
+    pub offset: f64,
 }
 
-/// How an activation runs, given the range of its results.
-fn activated(stage: &Stage, approximation: &Approximation) -> Result<Activated, PolynomialError> {
+/// How an activation runs, given the largest magnitude of its results.
+pub(super) fn activated(
+    approximation: &Approximation,
+    magnitude: f64,
+) -> Result<Activated, PolynomialError> {
     match approximation {
         Approximation::Rectifier { sign, bound } => Ok(Activated {
             target: Target { slope: 1.0 / bound, shift: 0.0 },
@@ -103,7 +106,7 @@ fn activated(stage: &Stage, approximation: &Approximation) -> Result<Activated, 
             offset: 0.0,
         }),
         Approximation::Polynomial(polynomial) if polynomial.degree() <= 2 => quadratic(polynomial),
-        Approximation::Polynomial(polynomial) => general(polynomial, stage.range().magnitude()),
+        Approximation::Polynomial(polynomial) => general(polynomial, magnitude),
     }
 }
 
@@ -166,7 +169,7 @@ fn levels(network: &PolynomialNetwork) -> Result<usize, PolynomialError> {
         match stage.kind() {
             Kind::Affine => (levels, aimed) = (levels + 1, true),
             Kind::Activation(approximation) => {
-                let operation = activated(stage, approximation)?.operation;
+                let operation = activated(approximation, stage.range().magnitude())?.operation;
                 levels += usize::from(!aimed) + operation.as_ref().map_or(0, parameters::levels);
                 aimed = false;
             }
@@ -290,7 +293,7 @@ impl Lowering {
         stage: &Stage,
         approximation: &Approximation,
     ) -> Result<(), PolynomialError> {
-        let activated = activated(stage, approximation)?;
+        let activated = activated(approximation, stage.range().magnitude())?;
         if !self.aimed {
             let identity = identity(self.shape);
             if let Some(map) = AffineMap::new(&identity, self.shape, self.shape) {
@@ -319,7 +322,8 @@ fn target(stage: &Stage, following: &[Stage]) -> Result<Target, PolynomialError>
                 scale.shift /= count;
             }
             Kind::Activation(approximation) => {
-                let Target { slope, shift } = activated(next, approximation)?.target;
+                let Target { slope, shift } =
+                    activated(approximation, next.range().magnitude())?.target;
                 return Ok(Target { slope: slope * scale.slope, shift: shift * scale.shift });
             }
             Kind::Affine => break,
@@ -330,7 +334,7 @@ fn target(stage: &Stage, following: &[Stage]) -> Result<Target, PolynomialError>
     Ok(Target { slope: 1.0 / largest, shift: 0.0 })
 }
 
-fn identity(shape: Shape) -> Operator {
+pub(super) fn identity(shape: Shape) -> Operator {
     let channels = shape.channels();
     Operator::BatchNormalization(BatchNormalization {
         scale: Array1::ones(channels),
@@ -340,7 +344,7 @@ fn identity(shape: Shape) -> Operator {
 
 /// Sums of windows of `length` slots `distance` apart, by doubling where the length is a power of
 /// two.
-fn window_sums(length: usize, distance: usize) -> Vec<Vec<usize>> {
+pub(super) fn window_sums(length: usize, distance: usize) -> Vec<Vec<usize>> {
     if length.is_power_of_two() {
         return (0..length.ilog2()).map(|log| vec![distance << log]).collect();
     }

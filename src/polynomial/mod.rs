@@ -15,6 +15,7 @@
 //! | [`client`] | holds the secret: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
 //! | [`message`] | what passes between the two |
+//! | [`protected`] | all of this with encrypted weights |
 
 mod affine;
 mod arrange;
@@ -33,6 +34,7 @@ pub mod network;
 pub mod parameters;
 pub mod predict;
 pub mod program;
+pub mod protected;
 pub mod server;
 pub mod simulated;
 

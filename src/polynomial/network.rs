@@ -246,7 +246,7 @@ fn replaced(
     Ok(Stage { name: node.name().to_owned(), kind, layer, range: Range::EMPTY })
 }
 
-fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
+pub(super) fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
     match pool.pads {
         [0, 0, 0, 0] => Ok(pool),
         _ => Err(unsupported(node.name(), "a pooling with padding is not run in slots")),
