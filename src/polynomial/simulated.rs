@@ -40,6 +40,8 @@ enum StepNoise {
     /// For each polynomial in turn, standard deviations of a slot that holds each point; then that
     /// of the last product.
     Polynomials(Vec<Vec<f64>>, f64),
+    /// Of the rotation; then as for [`StepNoise::Polynomials`].
+    Maximum(f64, Vec<Vec<f64>>, f64),
 }
 
 impl NoiseModel {
@@ -68,15 +70,30 @@ impl NoiseModel {
                 StepNoise::Polynomials(vec![self.curve(polynomial, level)?], 0.0)
             }
             Operation::Rectify(sign) => {
-                let mut level = level;
-                let mut curves = Vec::new();
-                for polynomial in step_function(sign)? {
-                    curves.push(self.curve(&polynomial, level)?);
-                    level = level.saturating_sub(PolynomialCircuit::folded(&polynomial).depth());
-                }
-                StepNoise::Polynomials(curves, self.slot(self.product(level)))
+                let (curves, product) = self.comparison(sign, level)?;
+                StepNoise::Polynomials(curves, product)
+            }
+            Operation::Maximum { sign, .. } => {
+                let rotation = self.slot(noise::key_switch(&self.parameters, level));
+                let (curves, product) = self.comparison(sign, level)?;
+                StepNoise::Maximum(rotation, curves, product)
             }
         })
+    }
+
+    /// The error that each component of a composite sign adds, and the product behind it.
+    fn comparison(
+        &self,
+        sign: &CompositeSign,
+        level: usize,
+    ) -> Result<(Vec<Vec<f64>>, f64), CkksError> {
+        let mut level = level;
+        let mut curves = Vec::new();
+        for polynomial in step_function(sign)? {
+            curves.push(self.curve(&polynomial, level)?);
+            level = level.saturating_sub(PolynomialCircuit::folded(&polynomial).depth());
+        }
+        Ok((curves, self.slot(self.product(level))))
     }
 
     /// The standard deviation of the real part of a slot, for this variance of a coefficient.
@@ -281,6 +298,28 @@ impl Backend for Simulated<'_> {
             self.bend(&mut steps, curve, |x| polynomial.evaluate(x));
         }
         steps.iter_mut().zip(input).for_each(|(step, x)| *step *= x);
+        self.blur(&mut steps, *product);
+        Ok(steps)
+    }
+
+    fn maximum(
+        &self,
+        index: usize,
+        rotation: usize,
+        sign: &CompositeSign,
+        input: &Vec<f64>,
+    ) -> Result<Vec<f64>, ClearError> {
+        let StepNoise::Maximum(switch, curves, product) = self.noise(index)? else {
+            return Clear.maximum(index, rotation, sign, input);
+        };
+        let mut others = super::clear::rotated(input, rotation);
+        self.blur(&mut others, *switch);
+        let pairs = input.iter().zip(&others);
+        let mut steps: Vec<f64> = pairs.clone().map(|(x, y)| (x - y) / 2.0).collect();
+        for (polynomial, curve) in step_function(sign).into_iter().flatten().zip(curves) {
+            self.bend(&mut steps, curve, |x| polynomial.evaluate(x));
+        }
+        steps.iter_mut().zip(pairs).for_each(|(step, (x, y))| *step = *step * (x - y) + y);
         self.blur(&mut steps, *product);
         Ok(steps)
     }
