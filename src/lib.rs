@@ -12,7 +12,9 @@
 //! | [`client`] | holds the secrets: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
 //! | [`message`] | what passes between the two |
-//! | [`report`] | predicted and measured noise |
+//! | [`flat`] | programs cut down to the values that matter: simulation of many images |
+//! | [`study`] | polynomial against exact activations: every method on all images |
+//! | [`report`] | predicted and measured noise; the study's report |
 //! | [`data`] | images from files |
 //! | [`tune`] | measures what operations cost on this machine |
 //!
@@ -24,12 +26,14 @@
 pub mod client;
 pub mod compile;
 pub mod data;
+pub mod flat;
 pub mod message;
 pub mod model;
 pub mod polynomial;
 pub mod report;
 pub mod run;
 pub mod server;
+pub mod study;
 #[cfg(test)]
 mod tiny;
 pub mod tune;
