@@ -15,7 +15,7 @@ impl Flat {
     /// # Errors
     /// [`FlatError::Dangling`] for a program that does not fit together.
     pub fn of_program(program: &Program, noise: &NoiseModel) -> Result<Self, FlatError> {
-        let follower = Follower { program, noise, dimension: clear::dimension(program) };
+        let follower = Follower { noise, dimension: clear::dimension(program) };
         let elements: HashMap<usize, usize> = follower.elements(&program.input);
         let planned: Option<Vec<Planned<'_>>> =
             program.steps.iter().enumerate().map(|(origin, step)| follower.step(origin, step)).collect();
@@ -33,7 +33,6 @@ impl Flat {
 }
 
 struct Follower<'a> {
-    program: &'a Program,
     noise: &'a NoiseModel,
     dimension: usize,
 }

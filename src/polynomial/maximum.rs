@@ -135,8 +135,9 @@ impl Comparison {
         };
         ArrayD::from_shape_fn(IxDyn(&to.dimensions()), |at| {
             let (top, left) = (at[1] * pool.strides[0], at[2] * pool.strides[1]);
-            let row = |row: usize| (0..columns).map(|c| input[[at[0], top + row, left + c]]);
-            let largest: Vec<f64> = (0..rows).map(|r| along(row(r).collect())).collect();
+            let value = |row: usize, column: usize| input[[at[0], top + row, left + column]];
+            let row = |r: usize| (0..columns).map(|column| value(r, column)).collect();
+            let largest: Vec<f64> = (0..rows).map(|r| along(row(r))).collect();
             along(largest)
         })
     }
