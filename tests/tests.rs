@@ -3,9 +3,11 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // everything here is a test
 
 mod bad_input;
+mod browser;
 mod cli;
 mod layering;
 mod lenet5;
 mod network;
 mod polynomial;
 mod security;
+mod study;

@@ -2,6 +2,7 @@
 
 mod compile;
 mod completions;
+mod data;
 mod decrypt;
 mod diff;
 mod encrypt;
@@ -20,6 +21,7 @@ mod show;
 mod simulate;
 mod stages;
 mod statistics;
+mod study;
 mod tune;
 
 use clap::error::ErrorKind;
@@ -59,6 +61,8 @@ enum Command {
     Eval(eval::Arguments),
     Decrypt(decrypt::Arguments),
     Tune(tune::Arguments),
+    Study(study::Arguments),
+    Data(data::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -108,6 +112,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Encrypt(arguments) => output::emit(json, &encrypt::run(&arguments)?),
         Command::Eval(arguments) => output::emit(json, &eval::run(&arguments)?),
         Command::Decrypt(arguments) => output::emit(json, &decrypt::run(&arguments)?),
+        Command::Study(arguments) => output::emit(json, &study::run(&arguments)?),
+        Command::Data(arguments) => output::emit(json, &data::run(&arguments)?),
         Command::Tune(arguments) => output::emit(json, &tune::run(&arguments)?),
         Command::Completions(arguments) => output::emit(json, &completions::run(&arguments)),
         Command::Man(arguments) => output::emit(json, &man::run(&arguments)?),

@@ -29,6 +29,15 @@ pub enum StudyError {
          models/lenet5.onnx"
     )]
     NoActivations,
+    /// A row that does not exist.
+    #[error(
+        "there is no row {found:?}: use names such as exact, exact-fast, chebyshev-7 or chebyshev-7-mean, \
+         as the report's JSON has them"
+    )]
+    Row {
+        /// What was asked for.
+        found: String,
+    },
     /// An output folder that holds something else.
     #[error(
         "{path:?} is not empty and holds no study: name a new folder, or the folder of an earlier study"

@@ -62,6 +62,8 @@ pub struct Options {
     pub mixes: bool,
     /// Whether this is the short version.
     pub quick: bool,
+    /// The rows: their ids or how those begin, as `exact` or `chebyshev-7`; all where there are none.
+    pub rows: Vec<String>,
     /// Noise and the keys of encrypted runs are drawn from this.
     pub seed: u64,
     /// What operations cost on the machine that predictions are for.
@@ -77,6 +79,7 @@ impl Default for Options {
             encrypted: [10, 50],
             mixes: false,
             quick: false,
+            rows: Vec::new(),
             seed: 0,
             costs: Costs::default(),
         }
@@ -95,6 +98,28 @@ impl Options {
             quick: true,
             ..Self::default()
         }
+    }
+
+    /// The rows asked for, the plain network first.
+    ///
+    /// # Errors
+    /// [`StudyError::Row`] for a name that no row has.
+    pub fn selected(&self) -> Result<Vec<Row>, StudyError> {
+        let names = |row: &Row, name: &str| {
+            let id = row.id();
+            id.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        let all = rows();
+        let known = |name: &&String| all.iter().any(|row| names(row, name));
+        if let Some(found) = self.rows.iter().find(|name| !known(name)) {
+            return Err(StudyError::Row { found: found.clone() });
+        }
+        let wanted = |row: &Row| {
+            self.rows.is_empty()
+                || row.kind == Kind::Plain
+                || self.rows.iter().any(|name| names(row, name))
+        };
+        Ok(all.into_iter().filter(wanted).collect())
     }
 
     /// The images of a row that are run encrypted.
@@ -175,7 +200,8 @@ pub fn run(
     store: &Store,
     watch: Watch<'_>,
 ) -> Result<Study, StudyError> {
-    let mut cells: Vec<Planned> = rows().into_iter().map(|row| Planned::new(row, inputs, options)).collect();
+    let rows = options.selected()?.into_iter();
+    let mut cells: Vec<Planned> = rows.map(|row| Planned::new(row, inputs, options)).collect();
     for cell in &mut cells {
         cell.load(store)?;
     }
