@@ -12,7 +12,7 @@ mod times;
 pub use times::MARKS;
 
 use crate::study::{Finding, Inputs, Store, Study, StudyError, cell};
-use plots::{Fonts, Plot};
+use plots::Plot;
 use serde::Serialize;
 use serde_json::json;
 use table::{Context, accuracy};
@@ -127,10 +127,10 @@ impl Report<'_> {
     /// [`StudyError::Write`], [`StudyError::Plot`].
     pub fn write(&self, store: &Store) -> Result<&'static str, StudyError> {
         const PAGE: &str = "report.html";
-        let (plots, fonts, context) = (self.plots()?, Fonts::new(), self.context());
+        let (plots, context) = (self.plots()?, self.context());
         for plot in &plots {
             store.write(&format!("plots/{}.svg", plot.name), plot.svg.as_bytes())?;
-            store.write(&format!("plots/{}.png", plot.name), &plot.png(&fonts)?)?;
+            store.write(&format!("plots/{}.png", plot.name), &plot.png)?;
         }
         let findings = &self.study.findings;
         store.write("table.md", table::markdown(findings, &context).as_bytes())?;

@@ -1,13 +1,15 @@
-//! The plots, drawn once: as SVG files, within the page (where colours follow light and dark), and as PNG.
+//! The plots: one drawing each, as SVG files, within the page (where colours follow light and dark), and as
+//! PNG.
 
 use super::table::{Context, accuracy, best};
 use crate::study::cell::{BINS, LOWEST};
 use crate::study::{Finding, Group, StudyError};
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::coord::Shift;
+use plotters::style::FontStyle;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::sync::Arc;
+use std::sync::Once;
 
 const INK: RGBColor = RGBColor(27, 29, 32);
 const MUTED: RGBColor = RGBColor(93, 99, 107);
@@ -35,6 +37,47 @@ const NAMES: [(&str, &str); 10] = [
     ("#56708A", "--s6"),
 ];
 
+/// Pixels of a PNG picture for each of a plot.
+const PNG_SCALE: u32 = 2;
+/// Each of those pixels is the mean of so many squared: the renderer smooths no edges.
+const SAMPLES: u32 = 3;
+
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// Where a plot is drawn, and how many pixels there are for each of its own.
+struct Canvas<'a, DB: DrawingBackend> {
+    area: &'a DrawingArea<DB, Shift>,
+    scale: u32,
+}
+
+impl<DB: DrawingBackend> Canvas<'_, DB> {
+    fn px(&self, length: i32) -> i32 {
+        length * self.scale as i32
+    }
+
+    fn font(&self, size: i32) -> TextStyle<'static> {
+        ("sans-serif", self.px(size)).into_font().color(&MUTED)
+    }
+
+    fn heading(&self, size: i32) -> TextStyle<'static> {
+        ("sans-serif", self.px(size)).into_font().color(&INK)
+    }
+
+    fn dot(&self, at: (i32, i32), colour: RGBColor) -> Circle<(i32, i32), i32> {
+        Circle::new(at, self.px(4), colour.filled())
+    }
+}
+
+/// A plot from what draws it on any canvas: compiled once for each kind.
+macro_rules! plot {
+    ($name:expr, $title:expr, $size:expr, |$canvas:ident| $body:block) => {{
+        register_fonts();
+        let svg = svg($size, |$canvas: &Canvas<'_, SVGBackend<'_>>| -> Drawn { $body });
+        let png = png($size, |$canvas: &Canvas<'_, BitMapBackend<'_>>| -> Drawn { $body });
+        Plot::new($name, $title, svg, png)
+    }};
+}
+
 /// One plot.
 pub(super) struct Plot {
     /// The name of its files.
@@ -43,27 +86,32 @@ pub(super) struct Plot {
     pub title: String,
     /// With colours for paper.
     pub svg: String,
+    /// The same as a picture, larger.
+    pub png: Vec<u8>,
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+/// The font of plots: that of this crate, whatever the machine has.
+fn register_fonts() {
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        // a font that cannot be read is an error where it is drawn with
+        let _ = plotters::style::register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
+    });
+}
 
 impl Plot {
     fn new(
         name: &str,
         title: &str,
-        size: (u32, u32),
-        draw: impl Fn(&Area<'_>) -> Drawn,
+        svg: Result<String, Box<dyn std::error::Error>>,
+        png: Result<Vec<u8>, Box<dyn std::error::Error>>,
     ) -> Result<Self, StudyError> {
-        let mut svg = String::new();
-        let drawn = {
-            let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-            let filled = area.fill(&PAPER).map_err(|error| error.to_string());
-            filled.and_then(|()| draw(&area).map_err(|error| error.to_string()))
-                .and_then(|()| area.present().map_err(|error| error.to_string()))
+        let failed = |error: Box<dyn std::error::Error>| StudyError::Plot {
+            name: name.to_owned(),
+            reason: error.to_string(),
         };
-        drawn.map_err(|reason| StudyError::Plot { name: name.to_owned(), reason })?;
-        Ok(Self { name: name.to_owned(), title: title.to_owned(), svg })
+        let (svg, png) = (svg.map_err(failed)?, png.map_err(failed)?);
+        Ok(Self { name: name.to_owned(), title: title.to_owned(), svg, png })
     }
 
     /// For a page: with a title, without a size of its own, in the page's colours.
@@ -85,42 +133,52 @@ impl Plot {
             size("height")
         )
     }
+}
 
-    /// As a PNG picture, twice as large.
-    pub fn png(&self, fonts: &Fonts) -> Result<Vec<u8>, StudyError> {
-        let failed = |reason: String| StudyError::Plot { name: self.name.clone(), reason };
-        let options = resvg::usvg::Options { fontdb: Arc::clone(&fonts.0), ..Default::default() };
-        let tree = resvg::usvg::Tree::from_str(&self.svg, &options);
-        let tree = tree.map_err(|error| failed(error.to_string()))?;
-        let size = tree.size().to_int_size().scale_by(2.0);
-        let size = size.ok_or_else(|| failed("it has no size".to_owned()))?;
-        let pixels = resvg::tiny_skia::Pixmap::new(size.width(), size.height());
-        let mut pixels = pixels.ok_or_else(|| failed("it is too large".to_owned()))?;
-        let twice = resvg::tiny_skia::Transform::from_scale(2.0, 2.0);
-        resvg::render(&tree, twice, &mut pixels.as_mut());
-        pixels.encode_png().map_err(|error| failed(error.to_string()))
+fn svg(
+    size: (u32, u32),
+    draw: impl Fn(&Canvas<'_, SVGBackend<'_>>) -> Drawn,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        area.fill(&PAPER)?;
+        draw(&Canvas { area: &area, scale: 1 })?;
+        area.present()?;
     }
+    Ok(svg)
 }
 
-/// The font of pictures: that of this crate, whatever the machine has.
-pub(super) struct Fonts(Arc<resvg::usvg::fontdb::Database>);
-
-impl Fonts {
-    pub fn new() -> Self {
-        let mut fonts = resvg::usvg::fontdb::Database::new();
-        fonts.load_font_data(dejavu::sans::regular().to_vec());
-        fonts.load_font_data(dejavu::sans::bold().to_vec());
-        fonts.set_sans_serif_family("DejaVu Sans");
-        Self(Arc::new(fonts))
+fn png(
+    (width, height): (u32, u32),
+    draw: impl Fn(&Canvas<'_, BitMapBackend<'_>>) -> Drawn,
+) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let scale = PNG_SCALE * SAMPLES;
+    let large = (width * scale, height * scale);
+    let mut pixels = vec![0; (large.0 * large.1 * 3) as usize];
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, large).into_drawing_area();
+        area.fill(&PAPER)?;
+        draw(&Canvas { area: &area, scale })?;
+        area.present()?;
     }
-}
-
-fn font(size: i32) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(&MUTED)
-}
-
-fn heading(size: i32) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(&INK)
+    let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
+    let mean = |x: u32, y: u32, channel: u32| {
+        let square = (0..SAMPLES * SAMPLES).map(|i| (x * SAMPLES + i % SAMPLES, y * SAMPLES + i / SAMPLES));
+        let bytes = square.map(|(x, y)| u32::from(pixels[((y * large.0 + x) * 3 + channel) as usize]));
+        (bytes.sum::<u32>() / (SAMPLES * SAMPLES)) as u8
+    };
+    let small: Vec<u8> = (0..width * height * 3)
+        .map(|at| mean(at / 3 % width, at / 3 / width, at % 3))
+        .collect();
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&small)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 /// A logarithmic axis of powers of ten.
@@ -198,13 +256,19 @@ fn legend(group: Group) -> (RGBColor, &'static str) {
 }
 
 /// Keys of a legend along the top.
-fn keys(area: &Area<'_>, entries: &[(RGBColor, String)], top: i32, step: i32) -> Drawn {
-    let columns = 3;
-    for (index, (colour, name)) in entries.iter().enumerate() {
-        let (x, y) = (64 + (index as i32 % columns) * step, top + (index as i32 / columns) * 18);
-        area.draw(&Circle::new((x, y), 4, colour.filled()))?;
-        let style = font(13).pos(Pos::new(HPos::Left, VPos::Center));
-        area.draw(&Text::new(name.clone(), (x + 10, y), style))?;
+fn keys<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    entries: &[(RGBColor, String)],
+    step: i32,
+) -> Drawn
+where
+    DB::ErrorType: 'static,
+{
+    for (index, (colour, name)) in (0..).zip(entries) {
+        let (x, y) = (canvas.px(64 + index % 3 * step), canvas.px(18 + index / 3 * 18));
+        canvas.area.draw(&canvas.dot((x, y), *colour))?;
+        let style = canvas.font(13).pos(Pos::new(HPos::Left, VPos::Center));
+        canvas.area.draw(&Text::new(name.clone(), (x + canvas.px(10), y), style))?;
     }
     Ok(())
 }
@@ -227,27 +291,28 @@ pub(super) fn accuracy_against_time(
     }
     let axis = powers(points.iter().map(|point| point.0));
     let title = "Accuracy against predicted seconds of one image, by method";
-    Plot::new("accuracy-time", title, (900, 520), |area| {
-        keys(area, &entries, 18, 280)?;
-        let mut chart = ChartBuilder::on(area)
-            .margin(14)
-            .margin_top(64)
-            .x_label_area_size(46)
-            .y_label_area_size(50)
+    plot!("accuracy-time", title, (900, 520), |canvas| {
+        keys(canvas, &entries, 280)?;
+        let mut chart = ChartBuilder::on(canvas.area)
+            .margin(canvas.px(14))
+            .margin_top(canvas.px(64))
+            .x_label_area_size(canvas.px(46))
+            .y_label_area_size(canvas.px(50))
             .build_cartesian_2d(axis.clone(), 0.0..100.0)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(GRID)
-            .label_style(font(13))
-            .axis_desc_style(font(13))
+            .bold_line_style(GRID.stroke_width(canvas.scale))
+            .axis_style(GRID.stroke_width(canvas.scale))
+            .set_all_tick_mark_size(canvas.px(4))
+            .label_style(canvas.font(13))
+            .axis_desc_style(canvas.font(13))
             .x_desc("seconds of one image, predicted")
             .y_desc("accuracy %")
             .draw()?;
         let marks = points.iter().map(|(x, y, (colour, _))| {
-            Circle::new((*x, *y), 5, colour.mix(0.85).filled())
+            Circle::new((*x, *y), canvas.px(5), colour.mix(0.85).filled())
         });
         chart.draw_series(marks)?;
         Ok(())
@@ -273,25 +338,26 @@ pub(super) fn accuracy_against_degree(
         points.collect()
     };
     let title = "Accuracy against the degree of the polynomial, for each way of pooling";
-    Plot::new("accuracy-degree", title, (900, 620), |area| {
-        keys(area, &entries, 18, 200)?;
-        let (_, below) = area.split_vertically(34);
+    plot!("accuracy-degree", title, (900, 620), |canvas| {
+        keys(canvas, &entries, 200)?;
+        let (_, below) = canvas.area.split_vertically(canvas.px(34));
         for (panel, group) in below.split_evenly((2, 2)).iter().zip(panels) {
             let name = group.name().replace("replaced, ", "").replace(" (hybrid mix)", "");
             let mut chart = ChartBuilder::on(panel)
-                .margin(12)
-                .caption(name, heading(15))
-                .x_label_area_size(42)
-                .y_label_area_size(46)
+                .margin(canvas.px(12))
+                .caption(name, canvas.heading(15))
+                .x_label_area_size(canvas.px(42))
+                .y_label_area_size(canvas.px(46))
                 .build_cartesian_2d(0.9..4.9, 0.0..100.0)?;
             chart
                 .configure_mesh()
                 .disable_x_mesh()
                 .light_line_style(TRANSPARENT)
-                .bold_line_style(GRID)
-                .axis_style(GRID)
-                .label_style(font(12))
-                .axis_desc_style(font(12))
+                .bold_line_style(GRID.stroke_width(canvas.scale))
+                .axis_style(GRID.stroke_width(canvas.scale))
+            .set_all_tick_mark_size(canvas.px(4))
+                .label_style(canvas.font(12))
+                .axis_desc_style(canvas.font(12))
                 .x_labels(0)
                 .x_desc("degree")
                 .y_desc("accuracy %")
@@ -299,15 +365,15 @@ pub(super) fn accuracy_against_degree(
                 .draw()?;
             for degree in crate::study::rows::DEGREES {
                 let at = chart.backend_coord(&((degree as f64).log2(), 0.0));
-                let style = font(12).pos(Pos::new(HPos::Center, VPos::Top));
+                let style = canvas.font(12).pos(Pos::new(HPos::Center, VPos::Top));
                 let origin = panel.get_base_pixel();
-                let place = (at.0 - origin.0, at.1 - origin.1 + 5);
+                let place = (at.0 - origin.0, at.1 - origin.1 + canvas.px(5));
                 panel.draw(&Text::new(degree.to_string(), place, style))?;
             }
             for (family, colour) in families.iter().zip(SERIES) {
                 let points = line(group, family);
-                chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
-                let marks = points.into_iter().map(|point| Circle::new(point, 4, colour.filled()));
+                chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2 * canvas.scale)))?;
+                let marks = points.into_iter().map(|point| Circle::new(point, canvas.px(4), colour.filled()));
                 chart.draw_series(marks)?;
             }
         }
@@ -351,36 +417,37 @@ pub(super) fn error_by_layer(findings: &[Finding]) -> Result<Plot, StudyError> {
     });
     let last = names.len().max(2) as f64 - 1.0;
     let title = "Error behind each layer relative to the plain network's values";
-    Plot::new("error-layer", title, (900, 480), |area| {
-        keys(area, &entries, 18, 280)?;
-        let mut chart = ChartBuilder::on(area)
-            .margin(14)
-            .margin_top(64)
-            .margin_right(40)
-            .x_label_area_size(46)
-            .y_label_area_size(64)
+    plot!("error-layer", title, (900, 480), |canvas| {
+        keys(canvas, &entries, 280)?;
+        let mut chart = ChartBuilder::on(canvas.area)
+            .margin(canvas.px(14))
+            .margin_top(canvas.px(64))
+            .margin_right(canvas.px(40))
+            .x_label_area_size(canvas.px(46))
+            .y_label_area_size(canvas.px(64))
             .build_cartesian_2d(-0.15..last + 0.15, axis.clone())?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(GRID)
-            .label_style(font(13))
-            .axis_desc_style(font(13))
+            .bold_line_style(GRID.stroke_width(canvas.scale))
+            .axis_style(GRID.stroke_width(canvas.scale))
+            .set_all_tick_mark_size(canvas.px(4))
+            .label_style(canvas.font(13))
+            .axis_desc_style(canvas.font(13))
             .x_labels(0)
             .y_desc("error / value (rms)")
             .y_label_formatter(&|value| power(*value))
             .draw()?;
         for (index, name) in names.iter().enumerate() {
             let at = chart.backend_coord(&(index as f64, axis.range().start));
-            let style = font(13).pos(Pos::new(HPos::Center, VPos::Top));
-            area.draw(&Text::new(name.clone(), (at.0, at.1 + 6), style))?;
+            let style = canvas.font(13).pos(Pos::new(HPos::Center, VPos::Top));
+            canvas.area.draw(&Text::new(name.clone(), (at.0, at.1 + canvas.px(6)), style))?;
         }
         for (finding, colour) in &rows {
             let points = line(finding);
-            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
-            let marks = points.into_iter().map(|point| Circle::new(point, 4, colour.filled()));
+            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2 * canvas.scale)))?;
+            let marks = points.into_iter().map(|point| Circle::new(point, canvas.px(4), colour.filled()));
             chart.draw_series(marks)?;
         }
         Ok(())
@@ -403,25 +470,26 @@ pub(super) fn histograms(findings: &[Finding]) -> Result<Plot, StudyError> {
         .collect();
     let title = "Logits by the magnitude of their difference from the plain network's";
     let ends = [f64::from(LOWEST) - 1.0, f64::from(LOWEST) + BINS as f64 - 1.0];
-    Plot::new("logit-errors", title, (900, 560), |area| {
-        for (panel, (finding, colour)) in area.split_evenly((2, 3)).iter().zip(&rows) {
+    plot!("logit-errors", title, (900, 560), |canvas| {
+        for (panel, (finding, colour)) in canvas.area.split_evenly((2, 3)).iter().zip(&rows) {
             let counts = &finding.cell.errors.histogram;
             let all = counts.iter().sum::<u64>().max(1) as f64;
             let most = counts.iter().copied().max().unwrap_or(1) as f64 / all * 100.0;
             let mut chart = ChartBuilder::on(panel)
-                .margin(10)
-                .caption(short(finding), heading(13))
-                .x_label_area_size(40)
-                .y_label_area_size(38)
+                .margin(canvas.px(10))
+                .caption(short(finding), canvas.heading(13))
+                .x_label_area_size(canvas.px(40))
+                .y_label_area_size(canvas.px(38))
                 .build_cartesian_2d(ends[0]..ends[1], 0.0..(most * 1.08).max(1.0))?;
             chart
                 .configure_mesh()
                 .disable_x_mesh()
                 .light_line_style(TRANSPARENT)
-                .bold_line_style(GRID)
-                .axis_style(GRID)
-                .label_style(font(11))
-                .axis_desc_style(font(11))
+                .bold_line_style(GRID.stroke_width(canvas.scale))
+                .axis_style(GRID.stroke_width(canvas.scale))
+            .set_all_tick_mark_size(canvas.px(4))
+                .label_style(canvas.font(11))
+                .axis_desc_style(canvas.font(11))
                 .x_labels(5)
                 .y_labels(4)
                 .x_label_formatter(&|value| format!("{value:.0}"))
@@ -456,40 +524,44 @@ pub(super) fn confusion(finding: &Finding, context: &Context<'_>) -> Option<Resu
         *cell? += 1;
     }
     let title = format!("Confusion matrix of {}", finding.row.name());
-    let side = (count as i32 * SIDE + EDGE.0 + 16) as u32;
-    let draw = |area: &Area<'_>| -> Drawn {
-        let centred = |size| font(size).pos(Pos::new(HPos::Center, VPos::Center));
-        let middle = EDGE.0 + count as i32 * SIDE / 2;
-        let style = heading(13).pos(Pos::new(HPos::Center, VPos::Center));
-        area.draw(&Text::new(short(finding), (side as i32 / 2, 14), style))?;
-        area.draw(&Text::new("class taken".to_owned(), (middle, 36), centred(11)))?;
-        let turned = centred(11).transform(FontTransform::Rotate270);
-        let down = EDGE.1 + count as i32 * SIDE / 2;
-        area.draw(&Text::new("label".to_owned(), (16, down), turned))?;
+    let side = count as i32 * SIDE + EDGE.0 + 16;
+    let name = format!("confusion-{}", finding.row.id());
+    let size = (side as u32, side as u32 + 8);
+    Some(plot!(&name, &title, size, |canvas| {
+        let centre = Pos::new(HPos::Center, VPos::Center);
+        let write = |text: String, (x, y): (i32, i32), style: TextStyle<'static>| {
+            canvas.area.draw(&Text::new(text, (canvas.px(x), canvas.px(y)), style.pos(centre)))
+        };
+        let middle = count as i32 * SIDE / 2;
+        write(short(finding), (side / 2, 14), canvas.heading(13))?;
+        write("class taken".to_owned(), (EDGE.0 + middle, 36), canvas.font(11))?;
+        let turned = canvas.font(11).transform(FontTransform::Rotate270);
+        write("label".to_owned(), (16, EDGE.1 + middle), turned)?;
         for (label, row) in counts.iter().enumerate() {
-            let y = EDGE.1 + label as i32 * SIDE;
-            area.draw(&Text::new(label.to_string(), (EDGE.0 - 12, y + SIDE / 2), centred(12)))?;
-            let x = EDGE.0 + label as i32 * SIDE + SIDE / 2;
-            area.draw(&Text::new(label.to_string(), (x, EDGE.1 - 11), centred(12)))?;
-            let all = row.iter().sum::<u32>().max(1) as f64;
+            let down = EDGE.1 + label as i32 * SIDE;
+            let across = EDGE.0 + label as i32 * SIDE + SIDE / 2;
+            write(label.to_string(), (EDGE.0 - 12, down + SIDE / 2), canvas.font(12))?;
+            write(label.to_string(), (across, EDGE.1 - 11), canvas.font(12))?;
+            let all = f64::from(row.iter().sum::<u32>().max(1));
             for (class, &count) in row.iter().enumerate() {
                 let x = EDGE.0 + class as i32 * SIDE;
-                let share = f64::from(count) / all;
-                let corners = [(x + 1, y + 1), (x + SIDE - 1, y + SIDE - 1)];
-                let colour = if label == class { SERIES[0] } else { SERIES[1] };
-                area.draw(&Rectangle::new(corners, GRID.mix(0.5).filled()))?;
-                if count > 0 {
-                    let strength = if label == class { share * 0.85 } else { 0.15 + share * 0.7 };
-                    area.draw(&Rectangle::new(corners, colour.mix(strength).filled()))?;
-                    let ink = if strength > 0.5 { &PAPER } else { &INK };
-                    let style = ("sans-serif", 10).into_font().color(ink);
-                    let style = style.pos(Pos::new(HPos::Center, VPos::Center));
-                    area.draw(&Text::new(count.to_string(), (x + SIDE / 2, y + SIDE / 2), style))?;
+                let (near, far) = ((x + 1, down + 1), (x + SIDE - 1, down + SIDE - 1));
+                let corners = [near, far].map(|(x, y)| (canvas.px(x), canvas.px(y)));
+                canvas.area.draw(&Rectangle::new(corners, GRID.mix(0.5).filled()))?;
+                if count == 0 {
+                    continue;
                 }
+                let share = f64::from(count) / all;
+                let (colour, strength) = match label == class {
+                    true => (SERIES[0], share * 0.85),
+                    false => (SERIES[1], 0.15 + share * 0.7),
+                };
+                canvas.area.draw(&Rectangle::new(corners, colour.mix(strength).filled()))?;
+                let ink = if strength > 0.5 { &PAPER } else { &INK };
+                let style = ("sans-serif", canvas.px(10)).into_font().color(ink);
+                write(count.to_string(), (x + SIDE / 2, down + SIDE / 2), style)?;
             }
         }
         Ok(())
-    };
-    let name = format!("confusion-{}", finding.row.id());
-    Some(Plot::new(&name, &title, (side, side + 8), draw))
+    }))
 }
