@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // everything here is a test
 
 mod bad_input;
+mod browser;
 mod cli;
 mod deployment;
 mod layering;
@@ -11,3 +12,4 @@ mod network;
 mod polynomial;
 mod protected_slots;
 mod security;
+mod study;

@@ -3,6 +3,7 @@
 mod bench;
 mod compile;
 mod completions;
+mod data;
 mod decrypt;
 mod diff;
 mod edge;
@@ -24,6 +25,7 @@ mod show;
 mod simulate;
 mod stages;
 mod statistics;
+mod study;
 mod tune;
 
 use clap::error::ErrorKind;
@@ -66,6 +68,8 @@ enum Command {
     Owner(owner::Arguments),
     Edge(edge::Arguments),
     Bench(bench::Arguments),
+    Study(study::Arguments),
+    Data(data::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -115,6 +119,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Encrypt(arguments) => output::emit(json, &encrypt::run(&arguments)?),
         Command::Eval(arguments) => output::emit(json, &eval::run(&arguments)?),
         Command::Decrypt(arguments) => output::emit(json, &decrypt::run(&arguments)?),
+        Command::Study(arguments) => output::emit(json, &study::run(&arguments)?),
+        Command::Data(arguments) => output::emit(json, &data::run(&arguments)?),
         Command::Tune(arguments) => output::emit(json, &tune::run(&arguments)?),
         Command::Owner(arguments) => owner::run(&arguments, json),
         Command::Edge(arguments) => edge::run(&arguments, json),

@@ -14,8 +14,8 @@ use super::layout::Layout;
 use super::network::{Kind, PolynomialNetwork, Stage};
 use super::parameters::{self, Choice, Settings};
 use super::program::{Operation, Program, Step};
-use crate::model::{BatchNormalization, Operator, Shape};
-use bellerophon_schemes::math::approximation::{Basis, Polynomial};
+use crate::model::{BatchNormalization, MaxPool, Operator, Range, Shape};
+use bellerophon_schemes::math::approximation::{Basis, CompositeSign, Polynomial};
 use ndarray::{Array1, ArrayD};
 
 /// Slots of results stay below two to the power of one less than this, unless samples show more.
@@ -162,6 +162,20 @@ fn general(polynomial: &Polynomial, magnitude: f64) -> Result<Activated, Polynom
     })
 }
 
+/// The network's value for a slot of 1, behind a stage whose results have this range.
+pub(super) fn magnitude(stage: Option<&Stage>, range: Range) -> Result<f64, PolynomialError> {
+    let factor = match stage.map(|stage| (stage, stage.kind())) {
+        Some((stage, Kind::Activation(approximation))) => activated(stage, approximation)?.factor,
+        _ => range.magnitude(),
+    };
+    match (stage, factor > 0.0) {
+        (Some(stage), false) => {
+            Err(unsupported(stage.name(), "its results are not compared: they are turned around"))
+        }
+        _ => Ok(factor),
+    }
+}
+
 /// Levels that the whole network takes.
 fn levels(network: &PolynomialNetwork) -> Result<usize, PolynomialError> {
     let (mut levels, mut aimed) = (0, false);
@@ -172,6 +186,16 @@ fn levels(network: &PolynomialNetwork) -> Result<usize, PolynomialError> {
                 let operation = activated(approximation, stage.range().magnitude())?.operation;
                 levels += usize::from(!aimed) + operation.as_ref().map_or(0, parameters::levels);
                 aimed = false;
+            }
+            Kind::Maximum { pool, comparison: Some(comparison) } => {
+                let comparisons = pool.kernel.iter().map(|side| side.ilog2() as usize);
+                levels += comparisons.sum::<usize>() * (comparison.sign().depth() as usize + 1);
+                aimed = false;
+            }
+            Kind::Maximum { .. } => {
+                let reason = "an exact max-pool needs tables: compile the network for those, or \
+                              choose mean, sum or minimax:BITS";
+                return Err(unsupported(stage.name(), reason));
             }
             Kind::Pool { .. } | Kind::Flatten => {}
         }
@@ -241,6 +265,11 @@ impl Lowering {
                 self.affine(stage.name(), &map, target)?;
             }
             Kind::Activation(approximation) => self.activation(stage, approximation)?,
+            Kind::Maximum { pool, comparison } => {
+                let sign = comparison.as_ref().map(|comparison| comparison.sign());
+                let sign = sign.ok_or_else(|| unsupported(stage.name(), "it is exact"))?;
+                self.maximum(stage, pool, sign);
+            }
         }
         self.shape = stage.output();
         Ok(())
@@ -262,6 +291,19 @@ impl Lowering {
         self.factor *= factor / (kernel[0] * kernel[1]) as f64;
         self.offset *= factor;
         self.layout = self.layout.strided(self.shape, stage.output(), strides);
+    }
+
+    /// The largest of each window in its first slot, pairs of columns first.
+    fn maximum(&mut self, stage: &Stage, pool: &MaxPool, sign: &CompositeSign) {
+        let axes = [(pool.kernel[1], self.layout.column), (pool.kernel[0], self.layout.row)];
+        for (length, distance) in axes {
+            for rotation in window_sums(length, distance).into_iter().flatten() {
+                let sign = sign.clone();
+                self.push(stage.name(), Operation::Maximum { rotation, sign });
+            }
+        }
+        self.layout = self.layout.strided(self.shape, stage.output(), pool.strides);
+        self.aimed = false;
     }
 
     fn affine(
@@ -326,7 +368,7 @@ fn target(stage: &Stage, following: &[Stage]) -> Result<Target, PolynomialError>
                     activated(approximation, next.range().magnitude())?.target;
                 return Ok(Target { slope: slope * scale.slope, shift: shift * scale.shift });
             }
-            Kind::Affine => break,
+            Kind::Affine | Kind::Maximum { .. } => break,
             Kind::Flatten => {}
         }
     }

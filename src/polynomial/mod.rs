@@ -8,6 +8,7 @@
 //! | [`network`] | replaces them layer by layer, on calibrated ranges; evaluates in the clear |
 //! | `layout`, `affine`, `arrange` | tensors in slots, and any linear layer as rotations |
 //! | [`predict`], [`parameters`] | predicted time and memory; primes and ring dimension |
+//! | [`maximum`] | max-pools by approximate comparisons |
 //! | [`lower`], [`program`] | from stages to a flat list of steps |
 //! | [`backend`] | the loop over the steps |
 //! | [`clear`], [`simulated`], [`encrypted`] | in f64; with the noise model; on ciphertexts |
@@ -29,6 +30,7 @@ mod error;
 pub mod keys;
 mod layout;
 pub mod lower;
+pub mod maximum;
 pub mod message;
 pub mod network;
 pub mod parameters;

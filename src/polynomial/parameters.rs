@@ -52,7 +52,7 @@ pub fn levels(operation: &Operation) -> usize {
         Operation::Sum(_) => 0,
         Operation::Linear(_) | Operation::Square => 1,
         Operation::Polynomial(polynomial) => polynomial_levels(polynomial.degree()),
-        Operation::Rectify(sign) => sign.depth() as usize + 1,
+        Operation::Rectify(sign) | Operation::Maximum { sign, .. } => sign.depth() as usize + 1,
     }
 }
 
