@@ -165,7 +165,9 @@ fn general(polynomial: &Polynomial, magnitude: f64) -> Result<Activated, Polynom
 /// The network's value for a slot of 1, behind a stage whose results have this range.
 pub(super) fn magnitude(stage: Option<&Stage>, range: Range) -> Result<f64, PolynomialError> {
     let factor = match stage.map(|stage| (stage, stage.kind())) {
-        Some((stage, Kind::Activation(approximation))) => activated(stage, approximation)?.factor,
+        Some((stage, Kind::Activation(approximation))) => {
+            activated(approximation, stage.range().magnitude())?.factor
+        }
         _ => range.magnitude(),
     };
     match (stage, factor > 0.0) {

@@ -267,7 +267,6 @@ fn replaced(
     Ok(Stage { name: node.name().to_owned(), kind, layer, range: Range::EMPTY })
 }
 
-pub(super) fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
 /// The stage with the comparison that its maximum is asked for.
 fn compared(
     stage: Stage,
@@ -284,7 +283,7 @@ fn compared(
     Ok(Stage { kind: Kind::Maximum { pool: *pool, comparison }, ..stage })
 }
 
-fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
+pub(super) fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
     match pool.pads {
         [0, 0, 0, 0] => Ok(pool),
         _ => Err(unsupported(node.name(), "a pooling with padding is not run in slots")),

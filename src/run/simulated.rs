@@ -63,6 +63,8 @@ impl NoiseModel {
     /// What the encryption of its weights and biases adds to an output of a linear layer.
     fn encrypted_weights(&self, output: &LinearOutput) -> f64 {
         protect::noise(&self.parameters, output).sqrt()
+    }
+
     /// Of fresh ciphertexts.
     #[must_use]
     pub fn fresh(&self) -> f64 {
@@ -75,7 +77,8 @@ impl NoiseModel {
         let dimension = self.parameters.ring().dimension();
         let all = dimension.ilog2();
         let each = by_ciphertext(placements, ciphertexts).into_iter().map(|targets| {
-            let levels = if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
+            let levels =
+                if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
             bridge::noise::to_ckks(&self.parameters, levels).sqrt()
         });
         each.collect()

@@ -14,8 +14,14 @@ fn root() -> PathBuf {
 
 fn options() -> Options {
     let rows = [
-        "exact", "square-mean", "chebyshev-3", "chebyshev-7-max", "minimax-7-max", "square-minimax-4",
-        "trained-square", "client-aided",
+        "exact",
+        "square-mean",
+        "chebyshev-3",
+        "chebyshev-7-max",
+        "minimax-7-max",
+        "square-minimax-4",
+        "trained-square",
+        "client-aided",
     ];
     Options {
         images: 24,
@@ -135,7 +141,10 @@ fn check(study: &Study, inputs: &Inputs) {
         assert_eq!((cell.layers.len(), cell.ranges.len()), (5, 4), "{id}");
         let costs = cell.costs.as_ref().unwrap();
         assert!(costs.bootstrappings == 6508 && costs.security >= 128, "{costs:?}");
-        assert!(cell.layers.iter().all(|l| l.added > 0.0 && l.total < 0.3 * l.reference), "{cell:?}");
+        assert!(
+            cell.layers.iter().all(|l| l.added > 0.0 && l.total < 0.3 * l.reference),
+            "{cell:?}"
+        );
         assert!(cell.layers[0].comparisons.unwrap().count > 0);
     }
     // polynomials are worse, and more so in every layer

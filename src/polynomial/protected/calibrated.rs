@@ -216,6 +216,10 @@ fn replaced(
             let factor = match replacement.pooling {
                 Pooling::Mean => 1.0,
                 Pooling::Sum => (pool.kernel[0] * pool.kernel[1]) as f64,
+                Pooling::Minimax(_) | Pooling::Max => {
+                    let reason = "with encrypted weights in slots, max-pools become means or sums";
+                    return Err(unsupported(node.name(), reason.to_owned()));
+                }
             };
             (Kind::Pool { pool, factor }, Some(Operator::MeanPool(pool)))
         }
