@@ -100,8 +100,8 @@ impl ProtectedModel {
     /// Reads a model that was made for `parameters`.
     ///
     /// # Errors
-    /// [`WireError`] for bytes that are no such model; one that is read cannot fail to run because of
-    /// what it says.
+    /// [`WireError`] for bytes that are no such model: every place, count, table and ciphertext is
+    /// checked.
     pub fn from_bytes(bytes: &[u8], parameters: &bridge::Parameters) -> Result<Self, WireError> {
         wire::from_bytes(bytes, MODEL_LIMIT, parameters)
     }
