@@ -17,6 +17,7 @@ pub mod program;
 mod quantize;
 pub mod reorder;
 pub mod scheme;
+pub mod slopes;
 pub mod stage;
 
 use crate::model::{Graph, GraphError, OnnxError};
@@ -33,6 +34,7 @@ pub use program::{
     Function, LinearMap, Operation, PhaseFunction, Place, Placement, Program, Register, Step, Table,
 };
 pub use scheme::{Scheme, Schemes};
+pub use slopes::Slopes;
 pub use stage::{Stage, stages};
 
 /// Why a graph cannot be compiled.
@@ -111,17 +113,30 @@ pub enum CompileError {
     },
 }
 
-/// Treats batch normalizations as `normalization` says and moves monotone activations behind max-pools:
-/// the form that calibration and lowering need.
+/// What layers become before the network is cut into stages; the default is what costs least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// Batch normalizations.
+    pub normalization: Normalization,
+    /// Slopes of parametric ReLUs.
+    pub slopes: Slopes,
+}
+
+/// Brings layers into `form` and moves monotone activations behind max-pools: what calibration and
+/// lowering need.
 ///
 /// # Errors
 /// [`CompileError::Graph`] as the passes say.
-pub fn simplify(graph: &Graph, normalization: Normalization) -> Result<Graph, CompileError> {
-    match normalization {
+pub fn simplify(graph: &Graph, form: Form) -> Result<Graph, CompileError> {
+    let reordered = match form.normalization {
         Normalization::Folded => {
-            reorder::activations_behind_max_pool(&fold::fold_batch_normalization(graph)?)
+            reorder::activations_behind_max_pool(&fold::fold_batch_normalization(graph)?)?
         }
-        Normalization::Own => reorder::activations_behind_max_pool(graph),
+        Normalization::Own => reorder::activations_behind_max_pool(graph)?,
+    };
+    match form.slopes {
+        Slopes::Tables => Ok(reordered),
+        Slopes::Weights => slopes::slopes_as_weights(&reordered),
     }
 }
 

@@ -7,8 +7,7 @@ use super::noise::{ErrorModel, StageError, Variances};
 use super::parameters::{self, Candidate, Request, Target};
 use super::stage::{Stage, stages};
 use super::{
-    CompileError, Normalization, Preset, Program, Schemes, Settings, calibrate, lower, scheme,
-    simplify,
+    CompileError, Form, Preset, Program, Schemes, Settings, calibrate, lower, scheme, simplify,
 };
 use crate::model::{Graph, onnx};
 use bellerophon_bridge::{self as bridge, Assumptions};
@@ -36,7 +35,7 @@ const STAND_INS: u64 = 64;
 pub struct Model {
     graph: Graph,
     simplified: Graph,
-    normalization: Normalization,
+    form: Form,
     stages: Vec<Stage>,
     calibration: Option<Calibration>,
 }
@@ -112,20 +111,17 @@ impl Model {
     /// # Errors
     /// [`CompileError::Unsupported`] for a network that cannot be run.
     pub fn from_graph(graph: Graph) -> Result<Self, CompileError> {
-        Self::with_normalization(graph, Normalization::default())
+        Self::with_form(graph, Form::default())
     }
 
-    /// As [`Model::from_graph`], with batch normalizations as `normalization` says.
+    /// As [`Model::from_graph`], with layers in another form than the cheapest.
     ///
     /// # Errors
     /// As [`Model::from_graph`].
-    pub fn with_normalization(
-        graph: Graph,
-        normalization: Normalization,
-    ) -> Result<Self, CompileError> {
-        let simplified = simplify(&graph, normalization)?;
-        let stages = stages(&simplified, normalization)?;
-        Ok(Self { graph, simplified, normalization, stages, calibration: None })
+    pub fn with_form(graph: Graph, form: Form) -> Result<Self, CompileError> {
+        let simplified = simplify(&graph, form)?;
+        let stages = stages(&simplified, form.normalization)?;
+        Ok(Self { graph, simplified, form, stages, calibration: None })
     }
 
     /// The network as it was read.
@@ -177,7 +173,7 @@ impl Model {
     ) -> Result<Self, CompileError> {
         let margin = parameters::activation_margin(samples.len());
         let graph = scheme::replace(&self.simplified, &self.stages, schemes, samples, margin)?;
-        self.stages = stages(&graph, self.normalization)?;
+        self.stages = stages(&graph, self.form.normalization)?;
         self.simplified = graph;
         scheme::mark(&mut self.stages, schemes);
         self.calibrate(samples.iter().cloned())

@@ -36,9 +36,9 @@ pub enum ProtectError {
     Bridge(#[from] BridgeError),
     /// Tables of a stage hold learned parameters, and tables are not encrypted.
     #[error(
-        "{stage} applies {functions} different functions, one for each channel: such slopes are \
-         learned, and whoever holds the protected model could read them; train the network with one \
-         fixed function for the whole layer (ReLU, leaky ReLU)"
+        "{stage} applies {functions} functions, one for each channel: such slopes are \
+         learned, and whoever holds the protected model could read them; keep them in weights \
+         (compile::Slopes::Weights)"
     )]
     LearnedFunctions {
         /// The stage.
@@ -100,8 +100,8 @@ impl ProtectedModel {
     /// Reads a model that was made for `parameters`.
     ///
     /// # Errors
-    /// [`WireError`] for bytes that are no such model; one that is read cannot fail to run because of
-    /// what it says.
+    /// [`WireError`] for bytes that are no such model: every place, count, table and ciphertext is
+    /// checked.
     pub fn from_bytes(bytes: &[u8], parameters: &bridge::Parameters) -> Result<Self, WireError> {
         wire::from_bytes(bytes, MODEL_LIMIT, parameters)
     }
@@ -182,18 +182,15 @@ impl ProtectedModel {
     }
 }
 
-/// One function serves a whole layer as a part of the architecture; one for each channel was learned.
+/// One function for a whole layer is a part of the architecture; a list of them was learned, channel
+/// by channel.
 fn check_functions(step: &Step) -> Result<(), ProtectError> {
-    let Operation::Lut { tables, .. } = &step.operation else { return Ok(()) };
-    let mut functions = Vec::new();
-    for (_, table) in tables {
-        if !functions.contains(&&table.function) {
-            functions.push(&table.function);
+    match &step.operation {
+        Operation::Lut { tables, .. } if tables.len() > 1 => {
+            let (stage, functions) = (step.stage.clone(), tables.len());
+            Err(ProtectError::LearnedFunctions { stage, functions })
         }
-    }
-    match functions.len() {
-        0 | 1 => Ok(()),
-        functions => Err(ProtectError::LearnedFunctions { stage: step.stage.clone(), functions }),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Kinds of layers and the shipped networks, protected.
 
 use super::*;
-use crate::compile::{Model, Normalization, Operation, Settings};
+use crate::compile::{Form, Model, Normalization, Operation, Settings, Slopes};
 use crate::model::{
     Activation, BatchNormalization, Graph, MaxPool, MeanPool, Operator, Shape, onnx,
 };
@@ -99,7 +99,8 @@ fn batch_normalization_runs_as_an_encrypted_layer_of_its_own() {
     let plain = graph.evaluate(&image).unwrap();
     let mut layers = Vec::new();
     for normalization in [Normalization::Folded, Normalization::Own] {
-        let model = Model::with_normalization(graph.clone(), normalization).unwrap();
+        let form = Form { normalization, ..Form::default() };
+        let model = Model::with_form(graph.clone(), form).unwrap();
         let images = (0..16).map(|seed| tiny::image(graph.input_shape(), seed));
         let model = model.calibrate(images).unwrap();
         let program = tiny::lowered(&model, &settings).unwrap();
@@ -113,14 +114,26 @@ fn batch_normalization_runs_as_an_encrypted_layer_of_its_own() {
     assert_eq!(layers, [2, 3]);
 }
 
-/// The shipped networks at their real size, under keys that are small and not secure.
+/// The shipped networks at their real size, under keys that are small and not secure; slopes that
+/// were learned are kept in weights.
 #[test]
 fn shipped_networks_run_protected() {
-    for name in ["mlp", "lenet5", "lenet5_leaky", "odd1", "odd2", "odd3"] {
+    let settings = tiny::settings(11);
+    let parameters = tiny::parameters(&settings);
+    for (name, form) in [
+        ("mlp", Form::default()),
+        ("lenet5", Form::default()),
+        ("lenet5_leaky", Form::default()),
+        ("odd1", Form { slopes: Slopes::Weights, ..Form::default() }),
+        ("odd2", Form { slopes: Slopes::Weights, ..Form::default() }),
+        ("odd3", Form { slopes: Slopes::Weights, ..Form::default() }),
+    ] {
         let path = format!("{}/models/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
         let graph = onnx::import(path).unwrap();
-        let deployed = deploy(&graph, &tiny::settings(11));
+        let images = (0..4).map(|seed| tiny::image(graph.input_shape(), seed));
+        let model = Model::with_form(graph.clone(), form).unwrap().calibrate(images).unwrap();
+        let program = tiny::lowered(&model, &settings).unwrap();
         let image: Vec<f64> = tiny::image(graph.input_shape(), 1).into_iter().collect();
-        deployed.assert_agrees(&image, name);
+        Deployed::new(&parameters, program, 21).assert_agrees(&image, name);
     }
 }
