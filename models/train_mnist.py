@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import keras_cnn
 import training
 from training import Activation, MaxPool
 
@@ -161,6 +162,7 @@ MODELS = {
     "odd1": (Odd1, 0, None),
     "odd2": (Odd2, 0, None),
     "odd3": (Odd3, 0, nn.Softmax(1)),
+    "cnn": (keras_cnn.KerasCnn, 0, None),
 }
 
 
@@ -168,14 +170,19 @@ def main():
     data = "the four MNIST IDX files, gzipped or not"
     p = training.arguments(__doc__, None, data, epochs=8, lr=3e-3, weight_decay=0.02)
     p.add_argument("--model", choices=MODELS, required=True)
+    keras_cnn.add_options(p, dropout=0.3)
     p.set_defaults(low_noise=-8.0, high_noise=-5.5)
     options = p.parse_args()
-    options.out = options.out or Path(__file__).with_name(f"{options.model}.onnx")
+    is_cnn = options.model == "cnn"
+    if options.activation != "relu" and not is_cnn:
+        raise SystemExit(f"--activation {options.activation} is for --model cnn")
+    name = keras_cnn.file_name("mnist_cnn", options.activation) if is_cnn else f"{options.model}.onnx"
+    options.out = options.out or Path(__file__).with_name(name)
     training.prepare(options)
     build, padding, last = MODELS[options.model]
     images, labels = training.mnist(options.data, "train", padding)
     test = training.mnist(options.data, "test", padding)
-    model = build()
+    model = build(1, 28, options.dropout, options.activation) if is_cnn else build()
     optimizer = torch.optim.AdamW(model.parameters(), options.lr, weight_decay=options.weight_decay)
     model = training.train(model, images, labels, training.partly_augment, optimizer, options.lr, options)
     training.finish(model, options, images, *test, last)

@@ -49,8 +49,9 @@ class ResNet20(nn.Module):
 
 def main():
     data = "the CIFAR-10 binary files"
-    p = training.arguments(__doc__, "resnet20_cifar10.onnx", data, epochs=8, lr=0.2, weight_decay=5e-4)
-    p.set_defaults(exact_epochs=3, small_epochs=6, settle_images=20_000, repeats=1, noise_images=2_000)
+    p = training.arguments(__doc__, "resnet20_cifar10.onnx", data, epochs=60, lr=0.3, batch=256, weight_decay=5e-4)
+    p.set_defaults(exact_epochs=30, steadiness=1.0, low_noise=-9.5, high_noise=-7.5)
+    p.set_defaults(settle_images=20_000, repeats=1, noise_images=2_000)
     options = p.parse_args()
     training.prepare(options)
     images, labels = training.cifar10(options.data, "train")

@@ -10,6 +10,7 @@ import argparse
 import copy
 import math
 import os
+import random
 import time
 import warnings
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import nn
 
-from train_lenet5 import augment, blend, read_idx
+from train_lenet5 import augment, blend, centred, read_idx
 
 REPORTED_LOG2_SIGMAS = [-10.0, -9.5, -9.0, -8.5, -8.0, -7.5]
 EVALUATION_BATCH = 500
@@ -40,8 +41,8 @@ def partly_augment(images):
 def mnist(folder, split, padding=0):
     """Images N x 1 x 28 x 28 in [0, 1], zero-padded by `padding` on each side, and labels."""
     prefix = {"train": "train", "test": "t10k"}[split]
-    images = torch.from_numpy(read_idx(folder, f"{prefix}-images-idx3-ubyte").copy())
-    labels = torch.from_numpy(read_idx(folder, f"{prefix}-labels-idx1-ubyte").copy()).long()
+    images = torch.tensor(read_idx(folder, f"{prefix}-images-idx3-ubyte"))
+    labels = torch.tensor(read_idx(folder, f"{prefix}-labels-idx1-ubyte")).long()
     return F.pad(images.float().div(255).unsqueeze(1), (padding,) * 4), labels
 
 
@@ -57,7 +58,7 @@ def cifar10(folder, split):
         if len(data) == 0 or len(data) % 3073:
             raise SystemExit(f"{name} is not made of records of 3,073 bytes")
         records.append(data.reshape(-1, 3073))
-    records = torch.from_numpy(np.concatenate(records))
+    records = torch.tensor(np.concatenate(records))
     return records[:, 1:].reshape(-1, 3, 32, 32).contiguous(), records[:, 0].long()
 
 
@@ -82,50 +83,6 @@ def crop_flip(images):
 # ---- noisy reads ----------------------------------------------------------------------------
 
 
-def in_memory_order(x):
-    """The elements of a dense tensor as one dimension, without a copy."""
-    return x.as_strided((x.numel(),), (1,))
-
-
-def place_of(extreme, flat):
-    """Where `flat` has its largest value (`torch.amax`) or least (`torch.amin`). By rows: argmax
-    of everything takes ten times as long."""
-    rows = flat.view(-1, 128) if len(flat) % 128 == 0 else flat.view(1, -1)
-    sign = 1 if extreme is torch.amax else -1
-    row = (sign * extreme(rows, 1)).argmax()
-    return row * rows.shape[1] + (sign * rows[row]).argmax()
-
-
-class NoisyRead(torch.autograd.Function):
-    """x + sigma * width * noise, differentiated through the width of the batch too: max x - min x,
-    or 2 max|x| if symmetric."""
-
-    @staticmethod
-    def forward(ctx, x, noise, sigma, symmetric):
-        flat = in_memory_order(x)
-        if symmetric:
-            widest = place_of(torch.amax, flat.abs())
-            ends = [(widest, 2.0 * flat[widest].sign())]
-        else:
-            ends = [(place_of(torch.amax, flat), 1.0), (place_of(torch.amin, flat), -1.0)]
-        ctx.save_for_backward(noise)
-        ctx.ends, ctx.sigma, ctx.strides = ends, sigma, x.stride()
-        read = torch.empty_like(x)
-        width = float(sum(slope * flat[end] for end, slope in ends))
-        torch.add(flat, noise, alpha=sigma * width, out=in_memory_order(read))
-        return read
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (noise,) = ctx.saved_tensors
-        passed = torch.empty_strided(gradient.shape, ctx.strides, dtype=gradient.dtype).copy_(gradient)
-        flat = in_memory_order(passed)
-        pull = ctx.sigma * torch.dot(flat, noise)
-        for end, slope in ctx.ends:
-            flat[end] += slope * pull
-        return passed, None, None, None
-
-
 class Read(nn.Module):
     """The input of a table. Exact with `sigma` None; else noisy, over the range that was recorded
     if `calibrated`, over that of the batch if not."""
@@ -136,30 +93,34 @@ class Read(nn.Module):
         super().__init__()
         self.symmetric, self.sigma = symmetric, None
         self.recording = self.calibrated = False
-        self.low, self.high = math.inf, -math.inf
+        self.forget()
+
+    def forget(self):
+        """Forgets the range that was recorded."""
+        self.low, self.high = torch.tensor(math.inf), torch.tensor(-math.inf)
 
     @staticmethod
-    def noise(count):
-        """Normal noise: a slice at a random place of a fixed pool, far cheaper than fresh noise."""
-        if count > NOISE_POOL // 2:
-            return torch.randn(count)
+    def noise(x):
+        """Normal noise in the shape of `x`. On a processor a slice at a random place of a fixed pool,
+        far cheaper than fresh noise."""
+        if x.device.type != "cpu" or x.numel() > NOISE_POOL // 2:
+            return torch.randn_like(x)
         if Read.pool is None:
             Read.pool = torch.randn(NOISE_POOL)
-        start = int(torch.randint(0, NOISE_POOL - count, ()))
-        return Read.pool[start : start + count]
+        start = int(torch.randint(0, NOISE_POOL - x.numel(), ()))
+        return Read.pool[start : start + x.numel()].as_strided(x.shape, x.stride())
 
-    def width(self):
-        return 2 * max(-self.low, self.high) if self.symmetric else self.high - self.low
+    def width(self, low, high):
+        return 2 * torch.maximum(-low, high) if self.symmetric else high - low
 
     def forward(self, x):
         if self.recording:
-            self.low, self.high = min(self.low, x.min().item()), max(self.high, x.max().item())
+            self.low, self.high = torch.minimum(self.low, x.amin()), torch.maximum(self.high, x.amax())
         if self.sigma is None:
             return x
-        if self.calibrated:
-            return x + torch.randn(x.shape) * (self.sigma * self.width())
         x = x.contiguous(memory_format=torch.channels_last if x.dim() == 4 else torch.contiguous_format)
-        return NoisyRead.apply(x, self.noise(x.numel()), self.sigma, self.symmetric)
+        low, high = (self.low, self.high) if self.calibrated else (x.amin(), x.amax())
+        return x + self.noise(x) * (self.sigma * self.width(low, high))
 
 
 class Activation(nn.Module):
@@ -207,7 +168,8 @@ def set_noise(model, sigma, calibrated=False):
 def record_ranges(model, images):
     """Give every `Read` the range of its input over `images`."""
     for read in reads(model).values():
-        read.low, read.high, read.recording = math.inf, -math.inf, True
+        read.forget()
+        read.recording = True
     for batch in images.split(EVALUATION_BATCH):
         model(unit(batch))
     for read in reads(model).values():
@@ -217,9 +179,24 @@ def record_ranges(model, images):
 # ---- training -------------------------------------------------------------------------------
 
 
+def loss_of(model, inputs, labels, exact, options):
+    """Cross-entropy, of exact logits or of noisy ones; with `options.steadiness` also the change that
+    the noise makes in the logits of an image, as for `lenet5.onnx`: squared, brought to sigma = 2^-6.5,
+    relative to the square of the exact ones, both without their mean."""
+    sigma = 2.0 ** random.uniform(options.low_noise, options.high_noise)
+    set_noise(model, None if exact else sigma)
+    logits = model(inputs)
+    loss = F.cross_entropy(logits, labels)
+    if options.steadiness and not exact:
+        set_noise(model, None)
+        plain = centred(model(inputs))
+        moved = (centred(logits) - plain).square().sum(1) * (2.0**-6.5 / sigma) ** 2
+        loss = loss + options.steadiness * (moved / plain.square().sum(1)).mean()
+    return loss
+
+
 def train(model, images, labels, transform, optimizer, lr, options):
-    """One learning-rate cycle; the reads are exact for `options.exact_epochs` epochs, then noisy; the
-    images are of side `options.small_size` for `options.small_epochs` epochs, which is quick. After
+    """One learning-rate cycle; the reads are exact for `options.exact_epochs` epochs, then noisy. After
     every epoch the running average of the weights, its batch-norm statistics settled, is exported
     to `options.out`; the last one is returned."""
     if options.start_from is not None:
@@ -229,27 +206,22 @@ def train(model, images, labels, transform, optimizer, lr, options):
     steps = len(images) // options.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps * options.epochs, pct_start=0.2)
     for epoch in range(options.epochs):
-        start, total = time.time(), 0.0
-        exact = epoch < options.exact_epochs
+        start, total = time.time(), torch.zeros(())
         decay = 0.98 if epoch < options.epochs - 2 else 0.998
         for batch in torch.randperm(len(images))[: steps * options.batch].split(options.batch):
-            sigma = 2.0 ** float(torch.empty(()).uniform_(options.low_noise, options.high_noise))
-            set_noise(model, None if exact else sigma)
             inputs = unit(transform(images[batch]))
-            if epoch < options.small_epochs:
-                inputs = unit(F.interpolate(inputs, size=options.small_size, mode="bilinear", antialias=True))
-            loss = F.cross_entropy(model(inputs), labels[batch])
+            loss = loss_of(model, inputs, labels[batch], epoch < options.exact_epochs, options)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), options.clip)
             optimizer.step()
             schedule.step()
-            total += loss.item()
+            total += loss.detach()
             blend(average, model, decay)
         set_noise(average, None)
         settle_batch_norm(average, images[torch.randperm(len(images))[:5000]])
         export(average, images, options.out)
-        print(f"epoch {epoch + 1}: loss {total / steps:.4f}, {time.time() - start:.1f} s", flush=True)
+        print(f"epoch {epoch + 1}: loss {total.item() / steps:.4f}, {time.time() - start:.1f} s", flush=True)
     settle_batch_norm(average, images[: options.settle_images])
     return average
 
@@ -360,8 +332,8 @@ def exported_outputs(path, images):
     session_options = onnxruntime.SessionOptions()
     session_options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(path), session_options, providers=["CPUExecutionProvider"])
-    batches = [session.run(None, {"image": unit(b).contiguous().numpy()})[0] for b in images.split(EVALUATION_BATCH)]
-    return torch.from_numpy(np.concatenate(batches))
+    batches = [session.run(None, {"image": unit(b).contiguous().cpu().numpy()})[0] for b in images.split(EVALUATION_BATCH)]
+    return torch.tensor(np.concatenate(batches))
 
 
 @torch.no_grad()
@@ -409,28 +381,30 @@ def arguments(description, out, data, **defaults):
     p.add_argument("--out", type=Path, default=Path(__file__).with_name(out) if out else None)
     p.add_argument("--start-from", type=Path, metavar="ONNX", help="an earlier export: train it further")
     p.add_argument("--epochs", type=int, default=defaults["epochs"])
-    p.add_argument("--batch", type=int, default=128)
+    p.add_argument("--batch", type=int, default=defaults.get("batch", 128))
     p.add_argument("--lr", type=float, default=defaults["lr"], help="the largest of the cycle")
     p.add_argument("--weight-decay", type=float, default=defaults["weight_decay"])
     p.add_argument("--clip", type=float, default=5.0, help="the norm of the gradient at most")
     p.add_argument("--exact-epochs", type=int, default=0, metavar="EPOCHS", help="the first ones, without noise")
-    p.add_argument("--small-epochs", type=int, default=0, metavar="EPOCHS", help="the first ones, on smaller images (no dense layer may depend on the size)")
-    p.add_argument("--small-size", type=int, default=24, metavar="PIXELS", help="the side of those images")
     p.add_argument("--noise-images", type=int, default=10_000, help="test images in the report's noisy evaluations")
     p.add_argument("--settle-images", type=int, default=60_000, help="for the last batch-norm statistics")
     p.add_argument("--low-noise", type=float, default=-8.5, help="log2 of the least training sigma, of a range")
     p.add_argument("--high-noise", type=float, default=-6.5, help="log2 of the largest training sigma, of a range")
+    p.add_argument("--steadiness", type=float, default=0.0, help="weight of the logits' noise in the loss")
     p.add_argument("--weight-bits", type=int, default=8, help="of the grid that the weights are rounded to")
     p.add_argument("--repeats", type=int, default=3, help="noisy evaluations per sigma in the report")
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--seed", type=int, default=1)
     return p
 
 
 def prepare(options):
     torch.set_num_threads(options.threads)
+    torch.set_default_device(options.device)
     torch.manual_seed(options.seed)
-    torch.use_deterministic_algorithms(True)
+    random.seed(options.seed)
+    torch.use_deterministic_algorithms(True, warn_only=options.device != "cpu")
     torch.utils.deterministic.fill_uninitialized_memory = False
     if options.epochs < 1 or options.batch < 2:
         raise SystemExit("--epochs must be at least 1 and --batch at least 2")

@@ -15,7 +15,9 @@
 //! | [`input`] | how inputs are laid out in ciphertexts |
 //! | [`message`] | what passes between the two |
 //! | [`agents`] | owner and edge of a protected model, by role: [`store`], signed [`bundle`], HTTP [`service`] |
-//! | [`report`] | predicted and measured noise |
+//! | [`flat`] | programs cut down to the values that matter: simulation of many images |
+//! | [`study`] | polynomial against exact activations: every method on all images |
+//! | [`report`] | predicted and measured noise; the study's report; the evaluation of protected networks |
 //! | [`data`] | images from files |
 //! | [`tune`] | measures what operations cost on this machine |
 //!
@@ -29,6 +31,7 @@ pub mod bundle;
 pub mod client;
 pub mod compile;
 pub mod data;
+pub mod flat;
 mod hexadecimal;
 pub mod inference;
 pub mod input;
@@ -42,6 +45,7 @@ pub mod run;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod study;
 #[cfg(test)]
 mod tiny;
 pub mod tune;

@@ -48,7 +48,7 @@ pub const TRACE_LIMIT: u64 = 256 << 20;
 /// The largest set of keys for polynomials in slots accepted, in bytes.
 pub const SLOT_KEY_LIMIT: u64 = 4 << 30;
 /// The largest set of evaluation keys accepted, in bytes.
-pub const KEY_LIMIT: u64 = 256 << 20;
+pub const KEY_LIMIT: u64 = 512 << 20;
 
 impl Wire for EncryptedInput {
     const KIND: u16 = 5;

@@ -41,6 +41,7 @@ pub(crate) fn settings(log_dimension: u32) -> Settings {
         activation_key: 0,
         weight_bits: 8,
         first_weight_bits: 12,
+        shared_bits: 2,
         pool_margin: 1.1,
         activation_margin: 1.2,
     }

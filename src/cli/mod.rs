@@ -1,7 +1,9 @@
 //! The command line: what is asked for, and where it is answered.
 
+mod bench;
 mod compile;
 mod completions;
+mod data;
 mod decrypt;
 mod diff;
 mod edge;
@@ -23,6 +25,7 @@ mod show;
 mod simulate;
 mod stages;
 mod statistics;
+mod study;
 mod tune;
 
 use clap::error::ErrorKind;
@@ -64,6 +67,9 @@ enum Command {
     Tune(tune::Arguments),
     Owner(owner::Arguments),
     Edge(edge::Arguments),
+    Bench(bench::Arguments),
+    Study(study::Arguments),
+    Data(data::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -113,9 +119,12 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Encrypt(arguments) => output::emit(json, &encrypt::run(&arguments)?),
         Command::Eval(arguments) => output::emit(json, &eval::run(&arguments)?),
         Command::Decrypt(arguments) => output::emit(json, &decrypt::run(&arguments)?),
+        Command::Study(arguments) => output::emit(json, &study::run(&arguments)?),
+        Command::Data(arguments) => output::emit(json, &data::run(&arguments)?),
         Command::Tune(arguments) => output::emit(json, &tune::run(&arguments)?),
         Command::Owner(arguments) => owner::run(&arguments, json),
         Command::Edge(arguments) => edge::run(&arguments, json),
+        Command::Bench(bench) => output::emit(json, &bench::run(&bench, arguments.threads)?),
         Command::Completions(arguments) => output::emit(json, &completions::run(&arguments)),
         Command::Man(arguments) => output::emit(json, &man::run(&arguments)?),
         Command::Diff(arguments) => {

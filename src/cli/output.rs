@@ -99,6 +99,17 @@ pub fn bar(count: usize, units: &str) -> ProgressBar {
     bar
 }
 
+/// A bar over bytes.
+pub fn bytes_bar(count: u64) -> ProgressBar {
+    let bar = ProgressBar::new(count);
+    let template = "  {bar:32} {bytes:>10}/{total_bytes}  {elapsed} (about {eta} left)  {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
 /// The largest resident memory of this process so far in bytes, where the system tells.
 pub fn peak_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;

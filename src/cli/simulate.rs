@@ -205,9 +205,9 @@ impl<B> Observer<B> for Watch<'_>
 where
     B: Backend<Ring = Vec<f64>, Switched = Vec<f64>, Error = ClearError>,
 {
-    fn begin(&mut self, _: usize, _: &Step) {}
+    fn begin(&mut self, _: usize, _: &Step<B::Linear>) {}
 
-    fn end(&mut self, index: usize, _: &Step, value: &Value<B>) {
+    fn end(&mut self, index: usize, _: &Step<B::Linear>, value: &Value<B>) {
         for (window, left) in self.windows.iter().zip(&mut self.left) {
             // coefficients without a value are no number
             let inside = |phase: &f64| phase.is_nan() || window.phases.contains(phase);

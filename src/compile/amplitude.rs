@@ -64,7 +64,7 @@ pub fn amplitudes(
         let most = stage.map_or(f64::INFINITY, |index| {
             MOST_OUTPUT / largest_output(&stages[index], &calibration.stages[index], limits[index])
         });
-        let amplitude = choose(&readings, &limits, &linear, most);
+        let amplitude = choose(&readings, &limits, &linear, most, settings.shared_bits);
         for reading in &readings {
             let chosen = &mut linear[reading.stage];
             if chosen.is_none() {
@@ -100,7 +100,13 @@ fn readings(stages: &[Stage], value: usize, settings: &Settings) -> Vec<Reading>
 }
 
 /// The amplitude of a value: what its readers need, between them where they differ.
-fn choose(readings: &[Reading], limits: &[f64], linear: &[Option<f64>], most: f64) -> f64 {
+fn choose(
+    readings: &[Reading],
+    limits: &[f64],
+    linear: &[Option<f64>],
+    most: f64,
+    shared_bits: u32,
+) -> f64 {
     let at = |reading: &Reading| linear[reading.stage].unwrap_or(limits[reading.stage]);
     let decided = |reading: &&Reading| reading.flexible && linear[reading.stage].is_some();
     // one residual sum can be met by a whole multiple of its amplitude, several cannot
@@ -115,8 +121,9 @@ fn choose(readings: &[Reading], limits: &[f64], linear: &[Option<f64>], most: f6
             (low, high) = (low.min(at(reading) / scale), high.max(at(reading) / scale));
         }
     }
-    // between them, but no reader loses more than two bits of its weights
-    let between = if high > 0.0 { (low * high).sqrt().min(4.0 * low) } else { f64::INFINITY };
+    // between them, but no reader loses more bits of its weights than it may
+    let most = low * f64::from(shared_bits).exp2();
+    let between = if high > 0.0 { (low * high).sqrt().min(most) } else { f64::INFINITY };
     let amplitude = between.min(bound);
     let amplitude = if amplitude.is_finite() { amplitude } else { 1.0 };
     readings.iter().find(decided).map_or(amplitude, |reading| {

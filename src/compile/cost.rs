@@ -58,11 +58,11 @@ pub struct Costs {
     pub speedup: f64,
     /// One bootstrapping in a batch, for each dimension of the small secret.
     pub bootstraps: Vec<(Shape, f64)>,
-    /// One merge of the packing.
+    /// One merge of the packing, at `N = 2048` with six digits.
     pub merge: f64,
-    /// One ring key switch and one sample extraction with its modulus switch.
+    /// One ring key switch at `N = 2048`, and one sample extraction with its modulus switch.
     pub extraction: [f64; 2],
-    /// One product of a plaintext and a ciphertext, its transforms included.
+    /// One product of a plaintext and a ciphertext at `N = 2048`, its transforms included.
     pub product: f64,
     /// A polynomial of the coefficients of up to 32 ciphertexts, in slots.
     pub slots: f64,
@@ -164,16 +164,19 @@ impl Costs {
     /// Seconds of each step, on all threads.
     #[must_use]
     pub fn steps(&self, program: &Program, parameters: &bridge::Parameters) -> Vec<f64> {
+        // what was measured at N = 2048 with six digits grows with the ring and with the digits
+        let ring = parameters.ring().dimension() as f64 / 2048.0;
+        let merge = self.merge * ring * f64::from(program.parameters.up_gadget.1) / 6.0;
         let mut samples = 0;
         let step = |operation: &Operation| match operation {
             Operation::Linear(map) | Operation::Combine(map) => {
                 let terms: usize = map.outputs.iter().map(|output| output.terms.len()).sum();
-                terms as f64 * self.product
+                terms as f64 * self.product * ring
             }
             Operation::ToLwe { places, .. } => {
                 samples = places.len();
                 let ciphertexts = super::program::ciphertexts(places);
-                ciphertexts as f64 * self.extraction[0] + samples as f64 * self.extraction[1]
+                ciphertexts as f64 * self.extraction[0] * ring + samples as f64 * self.extraction[1]
             }
             Operation::Lut { key, .. } => {
                 let bootstrap = parameters.bootstraps().get(*key);
@@ -182,7 +185,7 @@ impl Costs {
                 });
                 samples as f64 * each
             }
-            Operation::ToCkks { placements, .. } => placements.len() as f64 * self.merge,
+            Operation::ToCkks { placements, .. } => placements.len() as f64 * merge,
             Operation::Add => 0.0,
             Operation::Slots(_) => self.slots,
             Operation::Extract { places } => places.len() as f64 * self.extraction[1],

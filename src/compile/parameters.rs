@@ -22,7 +22,7 @@ pub enum Target {
     Agreement(f64),
     /// Four standard deviations of a result are at most this, in the network's units.
     MaxError(f64),
-    /// At most so many times the part of images that no setting keeps, and so many beyond.
+    /// At most this part of images is lost, or so many times what no setting of usual size keeps.
     Loss {
         /// Part of the images.
         most: f64,
@@ -38,7 +38,7 @@ impl fmt::Display for Target {
             Self::MaxError(error) => write!(f, "largest error {error}"),
             Self::Loss { most, times } => {
                 let percent = 100.0 * most;
-                write!(f, "at most {percent} % lost, or {times} times what cannot be kept")
+                write!(f, "at most {percent:.3} % lost, or {times} times what cannot be kept")
             }
         }
     }
@@ -76,22 +76,36 @@ pub struct Candidate {
 
 /// Ring dimensions of the values, modulus and gadgets of the bridge: the largest prime that the
 /// fastest transforms take, and enough digits that none of this shows beside a table's noise. The
-/// larger ring allows tables of 4096 entries, of half the noise for a good two times the time.
-const LOG_DIMENSIONS: [u32; 2] = [11, 12];
+/// larger rings allow tables of 4096 and 8192 entries: each doubling halves their noise, for a good
+/// two times the time.
+const LOG_DIMENSIONS: [u32; 3] = [11, 12, 13];
 const MODULUS_BITS: u32 = 50;
-const DOWN_GADGET: (u32, u32) = (8, 2);
-const UP_GADGET: (u32, u32) = (8, 6);
+
+/// The gadgets of the way down and of packing, bits and digits: finer in larger rings, whose tables
+/// have less noise that theirs could show beside.
+fn gadgets(log_dimension: u32) -> [(u32, u32); 2] {
+    match log_dimension {
+        0..=11 => [(8, 2), (8, 6)],
+        12 => [(9, 2), (6, 8)],
+        _ => [(9, 2), (5, 10)],
+    }
+}
 
 /// Dimensions of the small secret; a grouping factor of three takes every third.
 const DIMENSIONS: std::ops::RangeInclusive<usize> = 600..=900;
 const DIMENSION_STEP: usize = 4;
 const WEIGHT_BITS: std::ops::RangeInclusive<u32> = 6..=11;
+const SHARED_BITS: std::ops::RangeInclusive<u32> = 0..=2;
 /// Bits of a weight of the first layer beyond those of the input.
 const INPUT_MARGIN_BITS: u32 = 4;
 /// The rarest differences of a max-pool are folded back, which does no harm.
 const POOL_MARGIN: f64 = 0.95;
 /// Bytes of all bootstrapping keys in memory.
-const MOST_KEY_BYTES: f64 = 512e6;
+const MOST_KEY_BYTES: f64 = 1.1e9;
+/// What can be lost relative to the most precise parameters is counted from the most precise of these
+/// keys and rings: those beyond cost several times as much for a little less.
+const USUAL_KEY_BYTES: f64 = 512e6;
+const USUAL_LOG_DIMENSION: u32 = 12;
 /// Bytes of bootstrapping keys on the wire that are not exceeded where the target can be reached so.
 pub const SMALL_WIRE_BYTES: f64 = 62.5e6;
 /// Bytes of a word of a bootstrapping key on the wire: 50 bits.
@@ -132,6 +146,19 @@ fn counts(stages: &[Stage], calibration: &Calibration) -> [f64; 2] {
     counts
 }
 
+/// The widths of the weights to try: the bits of a weight, and those that may be lost, which matter
+/// where a value has several readers.
+fn widths(stages: &[Stage]) -> Vec<[u32; 2]> {
+    let mut sources: Vec<usize> =
+        stages.iter().flat_map(|stage| stage.affine.terms.iter().map(|term| term.source)).collect();
+    let count = sources.len();
+    sources.sort_unstable();
+    sources.dedup();
+    let lost =
+        if sources.len() == count { *SHARED_BITS.end()..=*SHARED_BITS.end() } else { SHARED_BITS };
+    lost.flat_map(|lost| WEIGHT_BITS.map(move |bits| [bits, lost])).collect()
+}
+
 /// Every setting that no other beats in both time and error, fastest first: among all, and among
 /// those of small keys.
 ///
@@ -146,8 +173,8 @@ pub fn search(
 ) -> Result<Vec<Candidate>, CompileError> {
     let counts = counts(stages, calibration);
     let mut models = Vec::new();
-    for weight_bits in WEIGHT_BITS {
-        let settings = settings(request, calibration, weight_bits);
+    for [weight_bits, shared_bits] in widths(stages) {
+        let settings = settings(request, calibration, weight_bits, shared_bits);
         let amplitudes = amplitudes(stages, calibration, &settings)?;
         let model = ErrorModel::new(stages, calibration, &amplitudes, &settings)?;
         models.push((settings, model));
@@ -242,14 +269,19 @@ fn frontier(mut points: Vec<Point<'_>>) -> Vec<Point<'_>> {
 /// # Errors
 /// [`CompileError::Unreachable`] with the nearest.
 pub fn select(frontier: &[Candidate], target: Target) -> Result<&Candidate, CompileError> {
-    let agreements = frontier.iter().map(|candidate| candidate.agreement);
-    let best = agreements.fold(0.0, f64::max);
+    let usual = |candidate: &&Candidate| {
+        candidate.key_bytes <= USUAL_KEY_BYTES
+            && candidate.settings.parameters.log_dimension <= USUAL_LOG_DIMENSION
+    };
+    let most = |best: f64, candidate: &Candidate| best.max(candidate.agreement);
+    let best = frontier.iter().fold(0.0, most);
+    let kept = frontier.iter().filter(usual).fold(0.0, most);
     let deviations = frontier.iter().map(|candidate| candidate.deviation);
     let least = deviations.fold(f64::INFINITY, f64::min);
     let reaches = |candidate: &&Candidate| match target {
         Target::Agreement(part) => candidate.agreement >= part,
         Target::MaxError(error) => 4.0 * candidate.deviation <= error,
-        Target::Loss { most, times } => 1.0 - candidate.agreement <= most.max(times * (1.0 - best)),
+        Target::Loss { most, times } => 1.0 - candidate.agreement <= most.max(times * (1.0 - kept)),
     };
     let small = |candidate: &&Candidate| candidate.wire_bytes <= SMALL_WIRE_BYTES;
     let found = frontier.iter().filter(small).find(reaches).or(frontier.iter().find(reaches));
@@ -279,25 +311,32 @@ fn literal(
     lwe_dimension: usize,
     bootstraps: Vec<BootstrapLiteral>,
 ) -> ParametersLiteral {
+    let [down_gadget, up_gadget] = gadgets(log_dimension);
     ParametersLiteral {
         assumptions: request.assumptions,
         log_dimension,
         modulus_bits: MODULUS_BITS,
         lwe_dimension,
-        down_gadget: DOWN_GADGET,
-        up_gadget: UP_GADGET,
+        down_gadget,
+        up_gadget,
         bootstraps,
     }
 }
 
 /// Settings without keys yet.
-fn settings(request: &Request, calibration: &Calibration, weight_bits: u32) -> Settings {
+fn settings(
+    request: &Request,
+    calibration: &Calibration,
+    weight_bits: u32,
+    shared_bits: u32,
+) -> Settings {
     Settings {
         parameters: literal(request, 0, 0, Vec::new()),
         pool_key: 0,
         activation_key: 0,
         weight_bits,
         first_weight_bits: request.input_bits + INPUT_MARGIN_BITS,
+        shared_bits,
         pool_margin: POOL_MARGIN,
         activation_margin: activation_margin(calibration.samples),
     }
@@ -305,8 +344,7 @@ fn settings(request: &Request, calibration: &Calibration, weight_bits: u32) -> S
 
 fn with_keys(settings: &Settings, set: &KeySet, pool: &Key, activation: &Key) -> Settings {
     let mut settings = settings.clone();
-    settings.parameters.log_dimension = set.log_dimension;
-    settings.parameters.lwe_dimension = set.dimension;
+    settings.parameters = set.literal.clone();
     settings.parameters.bootstraps = vec![activation.literal];
     if pool.literal != activation.literal {
         settings.parameters.bootstraps.push(pool.literal);
@@ -317,8 +355,8 @@ fn with_keys(settings: &Settings, set: &KeySet, pool: &Key, activation: &Key) ->
 
 /// The keys of one dimension, and the variances that do not depend on them.
 struct KeySet {
-    log_dimension: u32,
-    dimension: usize,
+    /// Without keys.
+    literal: ParametersLiteral,
     fixed: Variances,
     keys: Vec<Key>,
 }
@@ -379,7 +417,7 @@ fn keys(
     let keep: Vec<bool> = keys.iter().map(|key| !beaten(key)).collect();
     let mut keep = keep.into_iter();
     keys.retain(|_| keep.next().unwrap_or(true));
-    Ok(KeySet { log_dimension, dimension, fixed, keys })
+    Ok(KeySet { literal: literal(request, log_dimension, dimension, Vec::new()), fixed, keys })
 }
 
 /// The decomposition base of the least noise.

@@ -2,12 +2,13 @@
 //!
 //! [`Samples`] reads what calibration and evaluation take: NumPy arrays, MNIST's IDX files,
 //! folders of PNG files and CIFAR-10's binary files. [`LabelledImages`] is MNIST alone, and can
-//! be written as well.
+//! be written as well; [`mnist`] downloads it.
 
 mod cifar;
 mod error;
 mod fitted;
 pub mod idx;
+pub mod mnist;
 mod npy;
 mod npz;
 mod open;

@@ -44,6 +44,25 @@ impl Graph {
         self.values_of(&vec![true; self.nodes().len()], input)
     }
 
+    /// As [`Graph::values`], each value changed by `alter` before later nodes read it.
+    pub(crate) fn values_with(
+        &self,
+        input: &ArrayD<f64>,
+        alter: &mut dyn FnMut(NodeId, &mut Vec<f64>),
+    ) -> Result<Vec<Vec<f64>>, GraphError> {
+        let expected = self.input_shape();
+        if input.shape() != expected.dimensions() {
+            return Err(GraphError::InputShape { expected, found: input.shape().to_vec() });
+        }
+        let mut values: Vec<Vec<f64>> = vec![input.iter().copied().collect()];
+        for (id, node) in self.iter().skip(1) {
+            let mut value = self.evaluate_node(node, |id| &values[id.index()]);
+            alter(id, &mut value);
+            values.push(value);
+        }
+        Ok(values)
+    }
+
     /// The output's value once the value of one node is replaced, given every node's value as
     /// [`Graph::values`] returns them: only what depends on that node is computed again.
     pub(crate) fn evaluate_with(

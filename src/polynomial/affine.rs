@@ -10,6 +10,8 @@ pub struct AffineMap<'a> {
     operator: &'a Operator,
     from: Shape,
     to: Shape,
+    /// Whether weights that are zero count.
+    zeros: bool,
 }
 
 impl<'a> AffineMap<'a> {
@@ -20,7 +22,14 @@ impl<'a> AffineMap<'a> {
             operator,
             Operator::Convolution(_) | Operator::Dense(_) | Operator::BatchNormalization(_)
         );
-        affine.then_some(Self { operator, from, to })
+        affine.then_some(Self { operator, from, to, zeros: false })
+    }
+
+    /// The same map, which also visits weights that are zero: where weights are secret, so is which
+    /// of them are zero.
+    #[must_use]
+    pub fn with_zeros(self) -> Self {
+        Self { zeros: true, ..self }
     }
 
     /// The shape of its output.
@@ -57,12 +66,13 @@ impl<'a> AffineMap<'a> {
         per_channel.iter().flat_map(|&bias| std::iter::repeat_n(bias, size)).collect()
     }
 
-    /// Calls `visit(i, j, w)` for each weight that is not zero.
+    /// Calls `visit(i, j, w)` for each weight that is not zero, or [with zeros](Self::with_zeros) for
+    /// each.
     pub fn for_each_weight(&self, mut visit: impl FnMut(usize, usize, f64)) {
         match self.operator {
             Operator::Convolution(layer) => self.visit_convolution(layer, &mut visit),
             Operator::Dense(layer) => {
-                for ((i, j), &w) in layer.weights.indexed_iter().filter(|(_, w)| **w != 0.0) {
+                for ((i, j), &w) in layer.weights.indexed_iter().filter(|(_, w)| self.counts(**w)) {
                     visit(i, j, w);
                 }
             }
@@ -76,12 +86,16 @@ impl<'a> AffineMap<'a> {
         }
     }
 
+    fn counts(&self, weight: f64) -> bool {
+        self.zeros || weight != 0.0
+    }
+
     fn visit_convolution(&self, layer: &Convolution, visit: &mut impl FnMut(usize, usize, f64)) {
         let (height, width) = sides(self.from);
         let (rows, columns) = sides(self.to);
         let [top, left, ..] = layer.pads;
         let (outputs, inputs, ..) = layer.weights.dim();
-        for ((k, c, a, b), &w) in layer.weights.indexed_iter().filter(|(_, w)| **w != 0.0) {
+        for ((k, c, a, b), &w) in layer.weights.indexed_iter().filter(|(_, w)| self.counts(**w)) {
             let c = k / (outputs / layer.groups) * inputs + c;
             for row in 0..rows {
                 let y = (row * layer.strides[0] + a * layer.dilations[0]).checked_sub(top);

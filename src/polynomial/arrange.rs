@@ -36,7 +36,7 @@ pub struct Arrangement {
 }
 
 /// Rotations from each input to each output: `[output][input]`.
-type Rotations = Vec<Vec<BTreeSet<usize>>>;
+pub(super) type Rotations = Vec<Vec<BTreeSet<usize>>>;
 
 impl Arrangement {
     /// The arrangement of least predicted time for a layer that reads `input` at the given sizes,
@@ -50,13 +50,27 @@ impl Arrangement {
         sizes: &Sizes,
         per_ciphertext: f64,
     ) -> Result<Self, PolynomialError> {
+        Self::cheapest(map, input, |rotations, fold| {
+            let diagonals = rotations.iter().flatten().map(BTreeSet::len).sum();
+            let split = Split::best(rotations, input.slots);
+            sizes.linear(&split, diagonals, fold.count_ones() as usize)
+                + rotations.len() as f64 * per_ciphertext
+        })
+    }
+
+    /// The arrangement of least `seconds(rotations, fold)`, given the rotations from each input to
+    /// each output and the bits that are folded over.
+    ///
+    /// # Errors
+    /// As [`Arrangement::best`].
+    pub fn cheapest(
+        map: &AffineMap<'_>,
+        input: &Layout,
+        seconds: impl Fn(&Rotations, usize) -> f64,
+    ) -> Result<Self, PolynomialError> {
         let mut best: Option<Self> = None;
         for (layout, fold) in candidates(map, input)? {
-            let rotations = rotations(map, input, &layout, fold);
-            let diagonals = rotations.iter().flatten().map(BTreeSet::len).sum();
-            let split = Split::best(&rotations, input.slots);
-            let seconds = sizes.linear(&split, diagonals, fold.count_ones() as usize)
-                + rotations.len() as f64 * per_ciphertext;
+            let seconds = seconds(&rotations(map, input, &layout, fold), fold);
             if best.as_ref().is_none_or(|best| seconds < best.seconds) {
                 best = Some(Self { layout, fold, seconds });
             }
@@ -98,7 +112,12 @@ fn rotation(from: Place, to: Place, fold: usize, period: usize) -> usize {
     (from.slot & !fold).wrapping_sub(to.slot) & (period - 1) // a period is a power of two
 }
 
-fn rotations(map: &AffineMap<'_>, input: &Layout, output: &Layout, fold: usize) -> Rotations {
+pub(super) fn rotations(
+    map: &AffineMap<'_>,
+    input: &Layout,
+    output: &Layout,
+    fold: usize,
+) -> Rotations {
     let (inputs, outputs) = (input.ciphertexts(), output.ciphertexts());
     let mut seen = vec![vec![vec![false; input.slots]; inputs]; outputs];
     map.for_each_weight(|i, j, _| {

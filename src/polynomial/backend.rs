@@ -60,6 +60,18 @@ pub trait Backend {
         sign: &CompositeSign,
         input: &Self::Value,
     ) -> Result<Self::Value, Self::Error>;
+
+    /// The larger of each slot and the one `rotation` behind it.
+    ///
+    /// # Errors
+    /// As the backend says.
+    fn maximum(
+        &self,
+        index: usize,
+        rotation: usize,
+        sign: &CompositeSign,
+        input: &Self::Value,
+    ) -> Result<Self::Value, Self::Error>;
 }
 
 /// Told of each step, with the ciphertexts it made.
@@ -125,6 +137,9 @@ fn run_step<B: Backend>(
         }
         Operation::Rectify(sign) => {
             values.iter().map(|x| backend.rectify(index, sign, x)).collect()
+        }
+        Operation::Maximum { rotation, sign } => {
+            values.iter().map(|x| backend.maximum(index, *rotation, sign, x)).collect()
         }
     }
 }

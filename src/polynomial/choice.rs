@@ -39,6 +39,11 @@ pub enum Pooling {
     Mean,
     /// The sum of each window.
     Sum,
+    /// The largest of each window, by comparisons with a composite sign to this many bits.
+    Minimax(u32),
+    /// The largest of each window, exactly: in the clear alone. Under encryption it takes tables,
+    /// which programs of [`crate::compile`] have.
+    Max,
 }
 
 /// An activation on its calibrated range.
@@ -178,6 +183,8 @@ impl fmt::Display for Pooling {
         f.write_str(match self {
             Self::Mean => "mean",
             Self::Sum => "sum",
+            Self::Max => "max",
+            Self::Minimax(bits) => return write!(f, "minimax:{bits}"),
         })
     }
 }
@@ -186,10 +193,16 @@ impl FromStr for Pooling {
     type Err = PolynomialError;
 
     fn from_str(text: &str) -> Result<Self, PolynomialError> {
-        match text {
-            "mean" => Ok(Self::Mean),
-            "sum" => Ok(Self::Sum),
-            _ => Err(PolynomialError::Choice { found: text.to_owned(), allowed: "mean or sum" }),
+        let unknown = || PolynomialError::Choice {
+            found: text.to_owned(),
+            allowed: "mean, sum, minimax:BITS, or max in the clear",
+        };
+        match (text, text.strip_prefix("minimax:")) {
+            ("mean", _) => Ok(Self::Mean),
+            ("sum", _) => Ok(Self::Sum),
+            ("max", _) => Ok(Self::Max),
+            (_, Some(bits)) => bits.parse().map(Self::Minimax).map_err(|_| unknown()),
+            _ => Err(unknown()),
         }
     }
 }
@@ -212,7 +225,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Activation>().unwrap().to_string(), text);
         }
-        for text in ["mean", "sum"] {
+        for text in ["mean", "sum", "max", "minimax:5"] {
             assert_eq!(text.parse::<Pooling>().unwrap().to_string(), text);
         }
     }
@@ -224,7 +237,9 @@ mod tests {
             assert!(matches!(&error, PolynomialError::Choice { found, .. } if found == text));
             assert!(!error.to_string().contains('\n'), "{error}");
         }
-        assert!("max".parse::<Pooling>().is_err());
+        for text in ["", "median", "minimax", "minimax:", "minimax:-1"] {
+            assert!(text.parse::<Pooling>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -45,6 +45,12 @@ fn add_rotated(sum: &mut [f64], diagonal: &[f64], x: &[f64], rotation: usize) {
     sum.iter_mut().zip(diagonal.iter().zip(rotated)).for_each(|(sum, (d, x))| *sum += d * x);
 }
 
+/// `x[s + rotation]`.
+pub(super) fn rotated(x: &[f64], rotation: usize) -> Vec<f64> {
+    let (head, tail) = x.split_at(rotation % x.len().max(1));
+    [tail, head].concat()
+}
+
 /// Adds all rotations of `x` to it.
 fn sum_rotations(x: &[f64], rotations: &[usize]) -> Vec<f64> {
     let ones = vec![1.0; x.len()];
@@ -106,5 +112,17 @@ impl Backend for Clear {
         input: &Vec<f64>,
     ) -> Result<Vec<f64>, ClearError> {
         Ok(input.iter().map(|&x| sign.relu(x)).collect())
+    }
+
+    fn maximum(
+        &self,
+        _: usize,
+        rotation: usize,
+        sign: &CompositeSign,
+        input: &Vec<f64>,
+    ) -> Result<Vec<f64>, ClearError> {
+        let others = rotated(input, rotation);
+        let larger = |(&x, &y): (&f64, &f64)| y + 2.0 * sign.relu((x - y) / 2.0);
+        Ok(input.iter().zip(&others).map(larger).collect())
     }
 }

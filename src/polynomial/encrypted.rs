@@ -26,6 +26,7 @@ enum PreparedStep {
         biases: Vec<Plaintext<Slots>>,
     },
     Polynomial(PolynomialCircuit),
+    /// ReLU or maximum.
     Rectify(CompositeSignCircuit),
     /// Nothing to prepare.
     Bare,
@@ -60,7 +61,7 @@ impl Prepared {
                     current = scale.clone();
                     PreparedStep::Polynomial(PolynomialCircuit::folded(polynomial))
                 }
-                Operation::Rectify(sign) => {
+                Operation::Rectify(sign) | Operation::Maximum { sign, .. } => {
                     current = scale.clone();
                     PreparedStep::Rectify(CompositeSignCircuit::new(sign, 1.0)?)
                 }
@@ -209,5 +210,20 @@ impl Backend for Encrypted<'_> {
             }
             _ => Err(OTHER_PROGRAM),
         }
+    }
+
+    fn maximum(
+        &self,
+        index: usize,
+        rotation: usize,
+        _: &CompositeSign,
+        input: &Ciphertext<Slots>,
+    ) -> Result<Ciphertext<Slots>, CkksError> {
+        let Some(PreparedStep::Rectify(circuit)) = self.prepared.steps.get(index) else {
+            return Err(OTHER_PROGRAM);
+        };
+        let mut others = self.evaluator.rotate_many(input, &[rotation as i64], self.keys)?;
+        let other = others.pop().ok_or(OTHER_PROGRAM)?;
+        circuit.max(self.evaluator, input, &other, &self.prepared.scale, self.keys)
     }
 }

@@ -38,6 +38,10 @@ fn step_requirements(step: &Step, parameters: &Parameters) -> Result<KeyRequirem
             PolynomialCircuit::folded(polynomial).requirements(step.level)
         }
         Operation::Rectify(sign) => CompositeSignCircuit::new(sign, 1.0)?.requirements(step.level),
+        Operation::Maximum { rotation, sign } => {
+            let circuit = CompositeSignCircuit::new(sign, 1.0)?;
+            circuit.requirements(step.level).union(rotations(&[*rotation], step.level))
+        }
     })
 }
 

@@ -14,8 +14,8 @@ use super::layout::Layout;
 use super::network::{Kind, PolynomialNetwork, Stage};
 use super::parameters::{self, Choice, Settings};
 use super::program::{Operation, Program, Step};
-use crate::model::{BatchNormalization, Operator, Shape};
-use bellerophon_schemes::math::approximation::{Basis, Polynomial};
+use crate::model::{BatchNormalization, MaxPool, Operator, Range, Shape};
+use bellerophon_schemes::math::approximation::{Basis, CompositeSign, Polynomial};
 use ndarray::{Array1, ArrayD};
 
 /// Slots of results stay below two to the power of one less than this, unless samples show more.
@@ -80,21 +80,24 @@ fn with_headroom(
 
 /// What the next activation wants in the slots: `slope` times the value plus `shift`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Target {
-    slope: f64,
-    shift: f64,
+pub(super) struct Target {
+    pub slope: f64,
+    pub shift: f64,
 }
 
 /// An activation on slots: what it wants, what it does, and the value behind it.
-struct Activated {
-    target: Target,
-    operation: Option<Operation>,
-    factor: f64,
-    offset: f64,
+pub(super) struct Activated {
+    pub target: Target,
+    pub operation: Option<Operation>,
+    pub factor: f64,
+    pub offset: f64,
 }
 
-/// How an activation runs, given the range of its results.
-fn activated(stage: &Stage, approximation: &Approximation) -> Result<Activated, PolynomialError> {
+/// How an activation runs, given the largest magnitude of its results.
+pub(super) fn activated(
+    approximation: &Approximation,
+    magnitude: f64,
+) -> Result<Activated, PolynomialError> {
     match approximation {
         Approximation::Rectifier { sign, bound } => Ok(Activated {
             target: Target { slope: 1.0 / bound, shift: 0.0 },
@@ -103,7 +106,7 @@ fn activated(stage: &Stage, approximation: &Approximation) -> Result<Activated, 
             offset: 0.0,
         }),
         Approximation::Polynomial(polynomial) if polynomial.degree() <= 2 => quadratic(polynomial),
-        Approximation::Polynomial(polynomial) => general(polynomial, stage.range().magnitude()),
+        Approximation::Polynomial(polynomial) => general(polynomial, magnitude),
     }
 }
 
@@ -159,6 +162,22 @@ fn general(polynomial: &Polynomial, magnitude: f64) -> Result<Activated, Polynom
     })
 }
 
+/// The network's value for a slot of 1, behind a stage whose results have this range.
+pub(super) fn magnitude(stage: Option<&Stage>, range: Range) -> Result<f64, PolynomialError> {
+    let factor = match stage.map(|stage| (stage, stage.kind())) {
+        Some((stage, Kind::Activation(approximation))) => {
+            activated(approximation, stage.range().magnitude())?.factor
+        }
+        _ => range.magnitude(),
+    };
+    match (stage, factor > 0.0) {
+        (Some(stage), false) => {
+            Err(unsupported(stage.name(), "its results are not compared: they are turned around"))
+        }
+        _ => Ok(factor),
+    }
+}
+
 /// Levels that the whole network takes.
 fn levels(network: &PolynomialNetwork) -> Result<usize, PolynomialError> {
     let (mut levels, mut aimed) = (0, false);
@@ -166,9 +185,19 @@ fn levels(network: &PolynomialNetwork) -> Result<usize, PolynomialError> {
         match stage.kind() {
             Kind::Affine => (levels, aimed) = (levels + 1, true),
             Kind::Activation(approximation) => {
-                let operation = activated(stage, approximation)?.operation;
+                let operation = activated(approximation, stage.range().magnitude())?.operation;
                 levels += usize::from(!aimed) + operation.as_ref().map_or(0, parameters::levels);
                 aimed = false;
+            }
+            Kind::Maximum { pool, comparison: Some(comparison) } => {
+                let comparisons = pool.kernel.iter().map(|side| side.ilog2() as usize);
+                levels += comparisons.sum::<usize>() * (comparison.sign().depth() as usize + 1);
+                aimed = false;
+            }
+            Kind::Maximum { .. } => {
+                let reason = "an exact max-pool needs tables: compile the network for those, or \
+                              choose mean, sum or minimax:BITS";
+                return Err(unsupported(stage.name(), reason));
             }
             Kind::Pool { .. } | Kind::Flatten => {}
         }
@@ -238,6 +267,11 @@ impl Lowering {
                 self.affine(stage.name(), &map, target)?;
             }
             Kind::Activation(approximation) => self.activation(stage, approximation)?,
+            Kind::Maximum { pool, comparison } => {
+                let sign = comparison.as_ref().map(|comparison| comparison.sign());
+                let sign = sign.ok_or_else(|| unsupported(stage.name(), "it is exact"))?;
+                self.maximum(stage, pool, sign);
+            }
         }
         self.shape = stage.output();
         Ok(())
@@ -259,6 +293,19 @@ impl Lowering {
         self.factor *= factor / (kernel[0] * kernel[1]) as f64;
         self.offset *= factor;
         self.layout = self.layout.strided(self.shape, stage.output(), strides);
+    }
+
+    /// The largest of each window in its first slot, pairs of columns first.
+    fn maximum(&mut self, stage: &Stage, pool: &MaxPool, sign: &CompositeSign) {
+        let axes = [(pool.kernel[1], self.layout.column), (pool.kernel[0], self.layout.row)];
+        for (length, distance) in axes {
+            for rotation in window_sums(length, distance).into_iter().flatten() {
+                let sign = sign.clone();
+                self.push(stage.name(), Operation::Maximum { rotation, sign });
+            }
+        }
+        self.layout = self.layout.strided(self.shape, stage.output(), pool.strides);
+        self.aimed = false;
     }
 
     fn affine(
@@ -290,7 +337,7 @@ impl Lowering {
         stage: &Stage,
         approximation: &Approximation,
     ) -> Result<(), PolynomialError> {
-        let activated = activated(stage, approximation)?;
+        let activated = activated(approximation, stage.range().magnitude())?;
         if !self.aimed {
             let identity = identity(self.shape);
             if let Some(map) = AffineMap::new(&identity, self.shape, self.shape) {
@@ -319,10 +366,11 @@ fn target(stage: &Stage, following: &[Stage]) -> Result<Target, PolynomialError>
                 scale.shift /= count;
             }
             Kind::Activation(approximation) => {
-                let Target { slope, shift } = activated(next, approximation)?.target;
+                let Target { slope, shift } =
+                    activated(approximation, next.range().magnitude())?.target;
                 return Ok(Target { slope: slope * scale.slope, shift: shift * scale.shift });
             }
-            Kind::Affine => break,
+            Kind::Affine | Kind::Maximum { .. } => break,
             Kind::Flatten => {}
         }
     }
@@ -330,7 +378,7 @@ fn target(stage: &Stage, following: &[Stage]) -> Result<Target, PolynomialError>
     Ok(Target { slope: 1.0 / largest, shift: 0.0 })
 }
 
-fn identity(shape: Shape) -> Operator {
+pub(super) fn identity(shape: Shape) -> Operator {
     let channels = shape.channels();
     Operator::BatchNormalization(BatchNormalization {
         scale: Array1::ones(channels),
@@ -340,7 +388,7 @@ fn identity(shape: Shape) -> Operator {
 
 /// Sums of windows of `length` slots `distance` apart, by doubling where the length is a power of
 /// two.
-fn window_sums(length: usize, distance: usize) -> Vec<Vec<usize>> {
+pub(super) fn window_sums(length: usize, distance: usize) -> Vec<Vec<usize>> {
     if length.is_power_of_two() {
         return (0..length.ilog2()).map(|log| vec![distance << log]).collect();
     }

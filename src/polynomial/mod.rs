@@ -8,6 +8,7 @@
 //! | [`network`] | replaces them layer by layer, on calibrated ranges; evaluates in the clear |
 //! | `layout`, `affine`, `arrange` | tensors in slots, and any linear layer as rotations |
 //! | [`predict`], [`parameters`] | predicted time and memory; primes and ring dimension |
+//! | [`maximum`] | max-pools by approximate comparisons |
 //! | [`lower`], [`program`] | from stages to a flat list of steps |
 //! | [`backend`] | the loop over the steps |
 //! | [`clear`], [`simulated`], [`encrypted`] | in f64; with the noise model; on ciphertexts |
@@ -15,6 +16,7 @@
 //! | [`client`] | holds the secret: makes keys, encrypts images, opens results |
 //! | [`server`] | holds evaluation keys alone: runs a program on encrypted images |
 //! | [`message`] | what passes between the two |
+//! | [`protected`] | all of this with encrypted weights |
 
 mod affine;
 mod arrange;
@@ -28,11 +30,13 @@ mod error;
 pub mod keys;
 mod layout;
 pub mod lower;
+pub mod maximum;
 pub mod message;
 pub mod network;
 pub mod parameters;
 pub mod predict;
 pub mod program;
+pub mod protected;
 pub mod server;
 pub mod simulated;
 

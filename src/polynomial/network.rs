@@ -4,8 +4,9 @@
 use super::PolynomialError;
 use super::affine::unsupported;
 use super::choice::{Activation, Approximation, Pooling};
+use super::maximum::Comparison;
 use crate::compile::fold::fold_batch_normalization;
-use crate::model::{Graph, GraphError, MeanPool, Node, Operator, Range, Shape};
+use crate::model::{Graph, GraphError, MaxPool, MeanPool, Node, Operator, Range, Shape};
 use bellerophon_schemes::math::approximation::{Activation as Function, Basis, Polynomial};
 use ndarray::ArrayD;
 use rayon::prelude::*;
@@ -21,6 +22,13 @@ pub enum Kind {
         pool: MeanPool,
         /// 1 for means, the window's size for sums.
         factor: f64,
+    },
+    /// The largest value of each window.
+    Maximum {
+        /// Window and step.
+        pool: MaxPool,
+        /// How two values are compared; exactly where there is none.
+        comparison: Option<Comparison>,
     },
     /// A change of shape that moves nothing.
     Flatten,
@@ -75,11 +83,18 @@ impl Stage {
         self.range
     }
 
-    fn evaluate(&self, input: &ArrayD<f64>) -> Result<ArrayD<f64>, GraphError> {
+    /// The layer's result for one value, in the clear.
+    ///
+    /// # Errors
+    /// [`GraphError::InputShape`] for a value of another shape.
+    pub fn evaluate(&self, input: &ArrayD<f64>) -> Result<ArrayD<f64>, GraphError> {
         match &self.kind {
             Kind::Activation(approximation) => Ok(input.mapv(|x| approximation.evaluate(x))),
             Kind::Pool { factor, .. } => Ok(self.layer.evaluate(input)? * *factor),
-            Kind::Affine | Kind::Flatten => self.layer.evaluate(input),
+            Kind::Maximum { pool, comparison: Some(comparison) } => {
+                Ok(comparison.pool(pool, input, self.output()))
+            }
+            Kind::Affine | Kind::Flatten | Kind::Maximum { .. } => self.layer.evaluate(input),
         }
     }
 }
@@ -128,6 +143,7 @@ impl PolynomialNetwork {
         let mut network = Self { input: graph.input_shape(), stages: Vec::new() };
         for node in chain(&graph)? {
             let stage = replaced(node, network.output_shape(), replacement, range)?;
+            let stage = compared(stage, replacement, network.stages.last(), range)?;
             let next = values.par_iter().map(|value| stage.evaluate(value));
             values = next.collect::<Result<_, _>>()?;
             range = checked_range(&stage.name, &values)?;
@@ -213,6 +229,11 @@ fn replaced(
             let polynomial = Polynomial::new(Basis::Monomial, interval, coefficients)?;
             (Kind::Activation(Approximation::Polynomial(polynomial)), None)
         }
+        Operator::MaxPool(pool)
+            if matches!(replacement.pooling, Pooling::Max | Pooling::Minimax(_)) =>
+        {
+            (Kind::Maximum { pool: *pool, comparison: None }, Some(Operator::MaxPool(*pool)))
+        }
         Operator::MaxPool(pool) => {
             let pool = unpadded(
                 node,
@@ -220,7 +241,7 @@ fn replaced(
             )?;
             let factor = match replacement.pooling {
                 Pooling::Mean => 1.0,
-                Pooling::Sum => (pool.kernel[0] * pool.kernel[1]) as f64,
+                _ => (pool.kernel[0] * pool.kernel[1]) as f64,
             };
             (Kind::Pool { pool, factor }, Some(Operator::MeanPool(pool)))
         }
@@ -246,7 +267,23 @@ fn replaced(
     Ok(Stage { name: node.name().to_owned(), kind, layer, range: Range::EMPTY })
 }
 
-fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
+/// The stage with the comparison that its maximum is asked for.
+fn compared(
+    stage: Stage,
+    replacement: &Replacement,
+    before: Option<&Stage>,
+    range: Range,
+) -> Result<Stage, PolynomialError> {
+    let (Kind::Maximum { pool, .. }, Pooling::Minimax(bits)) = (&stage.kind, replacement.pooling)
+    else {
+        return Ok(stage);
+    };
+    let bound = super::lower::magnitude(before, range)?;
+    let comparison = Some(Comparison::new(bits, bound, pool, &stage.name)?);
+    Ok(Stage { kind: Kind::Maximum { pool: *pool, comparison }, ..stage })
+}
+
+pub(super) fn unpadded(node: &Node, pool: MeanPool) -> Result<MeanPool, PolynomialError> {
     match pool.pads {
         [0, 0, 0, 0] => Ok(pool),
         _ => Err(unsupported(node.name(), "a pooling with padding is not run in slots")),

@@ -52,7 +52,7 @@ pub fn levels(operation: &Operation) -> usize {
         Operation::Sum(_) => 0,
         Operation::Linear(_) | Operation::Square => 1,
         Operation::Polynomial(polynomial) => polynomial_levels(polynomial.degree()),
-        Operation::Rectify(sign) => sign.depth() as usize + 1,
+        Operation::Rectify(sign) | Operation::Maximum { sign, .. } => sign.depth() as usize + 1,
     }
 }
 
@@ -85,7 +85,7 @@ pub fn choose(
     candidates.min_by(|a, b| price(a).total_cmp(&price(b)))
 }
 
-fn shape(
+pub(super) fn shape(
     levels: usize,
     headroom: u32,
     log_dimension: u32,
@@ -115,7 +115,7 @@ fn shape(
     Some(Choice { literal, log_scale, sizes })
 }
 
-fn is_secure(literal: &ParametersLiteral, level: SecurityLevel) -> bool {
+pub(super) fn is_secure(literal: &ParametersLiteral, level: SecurityLevel) -> bool {
     let bits: u32 = literal.modulus_bits.iter().chain(&literal.special_bits).sum();
     // primes are near their powers of two, on either side
     let log2_modulus = f64::from(bits) + 0.01;

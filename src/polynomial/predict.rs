@@ -73,6 +73,10 @@ fn products(operation: &Operation) -> Result<usize, CkksError> {
             PolynomialCircuit::folded(polynomial).multiplications()
         }
         Operation::Rectify(sign) => CompositeSignCircuit::new(sign, 1.0)?.multiplications() + 1,
+        // a product for the maximum, a rotation for what is compared
+        Operation::Maximum { sign, .. } => {
+            CompositeSignCircuit::new(sign, 1.0)?.multiplications() + 2
+        }
     })
 }
 

@@ -47,6 +47,13 @@ pub enum Operation {
     Polynomial(Polynomial),
     /// `x (1 + sign x) / 2` of each slot, for slots in [-1, 1].
     Rectify(CompositeSign),
+    /// The larger of `x[s]` and `x[s + rotation]`, for slots in [-1, 1].
+    Maximum {
+        /// To the slot that each is compared with.
+        rotation: usize,
+        /// The sign of half their difference.
+        sign: CompositeSign,
+    },
 }
 
 /// One step.

@@ -39,7 +39,9 @@ enum StepNoise {
     Flat(f64),
     /// For each polynomial in turn, standard deviations of a slot that holds each point; then that
     /// of the last product.
-    Polynomials(Vec<Vec<f64>>, f64),
+    Polynomials { components: Vec<Polynomial>, curves: Vec<Vec<f64>>, product: f64 },
+    /// Of the rotation; then as for [`StepNoise::Polynomials`].
+    Maximum { rotate: f64, components: Vec<Polynomial>, curves: Vec<Vec<f64>>, product: f64 },
 }
 
 impl NoiseModel {
@@ -65,18 +67,36 @@ impl NoiseModel {
             }
             Operation::Square => StepNoise::Flat(self.slot(self.product(level))),
             Operation::Polynomial(polynomial) => {
-                StepNoise::Polynomials(vec![self.curve(polynomial, level)?], 0.0)
+                let (components, curves) =
+                    (vec![polynomial.clone()], vec![self.curve(polynomial, level)?]);
+                StepNoise::Polynomials { components, curves, product: 0.0 }
             }
             Operation::Rectify(sign) => {
-                let mut level = level;
-                let mut curves = Vec::new();
-                for polynomial in step_function(sign)? {
-                    curves.push(self.curve(&polynomial, level)?);
-                    level = level.saturating_sub(PolynomialCircuit::folded(&polynomial).depth());
-                }
-                StepNoise::Polynomials(curves, self.slot(self.product(level)))
+                let (components, curves, product) = self.comparison(sign, level)?;
+                StepNoise::Polynomials { components, curves, product }
+            }
+            Operation::Maximum { sign, .. } => {
+                let rotate = self.slot(noise::key_switch(&self.parameters, level));
+                let (components, curves, product) = self.comparison(sign, level)?;
+                StepNoise::Maximum { rotate, components, curves, product }
             }
         })
+    }
+
+    /// The error that each component of a composite sign adds, and the product behind it.
+    fn comparison(
+        &self,
+        sign: &CompositeSign,
+        level: usize,
+    ) -> Result<(Vec<Polynomial>, Vec<Vec<f64>>, f64), CkksError> {
+        let mut level = level;
+        let mut curves = Vec::new();
+        let components = step_function(sign)?;
+        for polynomial in &components {
+            curves.push(self.curve(polynomial, level)?);
+            level = level.saturating_sub(PolynomialCircuit::folded(polynomial).depth());
+        }
+        Ok((components, curves, self.slot(self.product(level))))
     }
 
     /// The standard deviation of the real part of a slot, for this variance of a coefficient.
@@ -122,15 +142,57 @@ impl NoiseModel {
         Ok(map.outputs.iter().map(output).collect())
     }
 
-    /// The noise that a linear layer adds to one output before its folds.
-    fn linear(&self, norms: &[GiantStepNorms], level: usize, inputs: &[Vec<f64>]) -> f64 {
-        let squares: f64 = inputs.iter().flatten().map(|x| x * x).sum();
-        let count: usize = inputs.iter().map(Vec::len).sum();
-        let mean_square = squares / count.max(1) as f64;
+    /// The noise that a linear layer adds to one output before its folds, for slots of this mean
+    /// square.
+    fn linear(&self, norms: &[GiantStepNorms], level: usize, mean_square: f64) -> f64 {
         let power = noise::power(&self.parameters, mean_square, self.scale.value());
         let variance = noise::linear_transform(&self.parameters, level, (0.0, power), norms);
         self.slot(noise::rescale(&self.parameters, level, variance))
     }
+
+    /// What one fold of a linear layer at `level` adds.
+    fn fold(&self, level: usize) -> f64 {
+        self.slot(noise::key_switch(&self.parameters, level.saturating_sub(1)))
+    }
+
+    /// Of the slots of fresh ciphertexts.
+    #[must_use]
+    pub(crate) fn input(&self) -> f64 {
+        self.slot(noise::fresh_secret() + noise::encoding())
+    }
+
+    /// What step `index` adds where it reads slots of this mean square.
+    pub(crate) fn added(&self, index: usize, mean_square: f64) -> AddedNoise {
+        let curves = |rotate: f64, sign: &[Polynomial], curves: &[Vec<f64>], product: f64| {
+            let (components, curves) = (sign.to_vec(), curves.to_vec());
+            AddedNoise::Curves { rotate, components, curves, product }
+        };
+        match self.steps.get(index) {
+            Some(StepNoise::Linear { norms, level }) => AddedNoise::Linear {
+                outputs: norms.iter().map(|n| self.linear(n, *level, mean_square)).collect(),
+                switch: self.fold(*level),
+            },
+            Some(StepNoise::Flat(deviation)) => AddedNoise::Flat(*deviation),
+            Some(StepNoise::Polynomials { components, curves: found, product }) => {
+                curves(0.0, components, found, *product)
+            }
+            Some(StepNoise::Maximum { rotate, components, curves: found, product }) => {
+                curves(*rotate, components, found, *product)
+            }
+            None => AddedNoise::Flat(f64::NAN),
+        }
+    }
+}
+
+/// Standard deviations of what a step adds to the real part of a slot.
+#[derive(Clone, Debug)]
+pub(crate) enum AddedNoise {
+    /// To each output before the folds; by each fold.
+    Linear { outputs: Vec<f64>, switch: f64 },
+    /// By a square, or by each rotation of a sum.
+    Flat(f64),
+    /// By a rotation; by each component, at evenly spaced points of [-1, 1]; by the last product.
+    Curves { rotate: f64, components: Vec<Polynomial>, curves: Vec<Vec<f64>>, product: f64 },
 }
 
 /// The components of `(1 + sign x) / 2`, as the circuit evaluates it.
@@ -160,9 +222,8 @@ pub fn simulate(
     seed: u64,
 ) -> Result<Vec<f64>, StepError<ClearError>> {
     let simulated = Simulated::new(model, seed);
-    let fresh = model.slot(noise::fresh_secret() + noise::encoding());
     let mut input = program.input_slots(image);
-    input.iter_mut().for_each(|slots| simulated.blur(slots, fresh));
+    input.iter_mut().for_each(|slots| simulated.blur(slots, model.input()));
     Ok(program.results(&execute(&simulated, program, input, &mut ())?))
 }
 
@@ -214,13 +275,14 @@ impl Backend for Simulated<'_> {
         let bare = LinearMap { folds: Vec::new(), ..map.clone() };
         let mut outputs = Clear.linear(index, &bare, inputs)?;
         let StepNoise::Linear { norms, level } = self.noise(index)? else { return Ok(outputs) };
-        let switch = noise::key_switch(&self.model.parameters, level.saturating_sub(1));
-        let switch = self.model.slot(switch);
+        let switch = self.model.fold(*level);
+        let squares: f64 = inputs.iter().flatten().map(|x| x * x).sum();
+        let mean_square = squares / inputs.iter().map(Vec::len).sum::<usize>().max(1) as f64;
         let pairs = outputs.iter_mut().zip(&map.outputs).zip(norms);
         for ((slots, output), norms) in pairs {
             // biases come after the folds
             slots.iter_mut().zip(&output.biases).for_each(|(slot, bias)| *slot -= bias);
-            self.blur(slots, self.model.linear(norms, *level, inputs));
+            self.blur(slots, self.model.linear(norms, *level, mean_square));
             for &fold in &map.folds {
                 *slots = Clear.sum(index, &[fold], slots)?;
                 self.blur(slots, switch);
@@ -257,7 +319,7 @@ impl Backend for Simulated<'_> {
         polynomial: &Polynomial,
         input: &Vec<f64>,
     ) -> Result<Vec<f64>, ClearError> {
-        let StepNoise::Polynomials(curves, _) = self.noise(index)? else {
+        let StepNoise::Polynomials { curves, .. } = self.noise(index)? else {
             return Clear.polynomial(index, polynomial, input);
         };
         let mut slots = input.clone();
@@ -273,14 +335,36 @@ impl Backend for Simulated<'_> {
         sign: &CompositeSign,
         input: &Vec<f64>,
     ) -> Result<Vec<f64>, ClearError> {
-        let StepNoise::Polynomials(curves, product) = self.noise(index)? else {
+        let StepNoise::Polynomials { components, curves, product } = self.noise(index)? else {
             return Clear.rectify(index, sign, input);
         };
         let mut steps = input.clone();
-        for (polynomial, curve) in step_function(sign).into_iter().flatten().zip(curves) {
+        for (polynomial, curve) in components.iter().zip(curves) {
             self.bend(&mut steps, curve, |x| polynomial.evaluate(x));
         }
         steps.iter_mut().zip(input).for_each(|(step, x)| *step *= x);
+        self.blur(&mut steps, *product);
+        Ok(steps)
+    }
+
+    fn maximum(
+        &self,
+        index: usize,
+        rotation: usize,
+        sign: &CompositeSign,
+        input: &Vec<f64>,
+    ) -> Result<Vec<f64>, ClearError> {
+        let StepNoise::Maximum { rotate, components, curves, product } = self.noise(index)? else {
+            return Clear.maximum(index, rotation, sign, input);
+        };
+        let mut others = super::clear::rotated(input, rotation);
+        self.blur(&mut others, *rotate);
+        let pairs = input.iter().zip(&others);
+        let mut steps: Vec<f64> = pairs.clone().map(|(x, y)| (x - y) / 2.0).collect();
+        for (polynomial, curve) in components.iter().zip(curves) {
+            self.bend(&mut steps, curve, |x| polynomial.evaluate(x));
+        }
+        steps.iter_mut().zip(pairs).for_each(|(step, (x, y))| *step = *step * (x - y) + y);
         self.blur(&mut steps, *product);
         Ok(steps)
     }

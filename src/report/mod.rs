@@ -1,5 +1,8 @@
-//! What a run was worth: its noise, stage by stage.
+//! What runs were worth: their noise, stage by stage; what a study found out; the evaluation of
+//! protected networks.
 
 pub mod noise;
+pub mod protected;
+pub mod study;
 
 pub use noise::{StageNoise, stage_noise};

@@ -65,6 +65,25 @@ impl NoiseModel {
         protect::noise(&self.parameters, output).sqrt()
     }
 
+    /// Of fresh ciphertexts.
+    #[must_use]
+    pub fn fresh(&self) -> f64 {
+        self.fresh
+    }
+
+    /// What the packing of samples adds to each ciphertext.
+    #[must_use]
+    pub fn packing(&self, placements: &[Placement], ciphertexts: usize, zeroed: bool) -> Vec<f64> {
+        let dimension = self.parameters.ring().dimension();
+        let all = dimension.ilog2();
+        let each = by_ciphertext(placements, ciphertexts).into_iter().map(|targets| {
+            let levels =
+                if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
+            bridge::noise::to_ckks(&self.parameters, levels).sqrt()
+        });
+        each.collect()
+    }
+
     /// At the input of table key `key`.
     #[must_use]
     pub fn table_input(&self, key: usize) -> f64 {
@@ -204,16 +223,8 @@ impl Backend for Simulated<'_> {
         amplitude: f64,
     ) -> Result<Vec<Vec<f64>>, ClearError> {
         let exact = self.clear.to_ckks(inputs, placements, ciphertexts, zeroed, amplitude)?;
-        let all = self.noise.parameters.ring().dimension().ilog2();
-        let mut ring = Vec::with_capacity(exact.len());
-        for (values, targets) in exact.iter().zip(by_ciphertext(placements, ciphertexts)) {
-            let dimension = self.noise.parameters.ring().dimension();
-            let levels =
-                if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
-            let std = bridge::noise::to_ckks(&self.noise.parameters, levels).sqrt();
-            ring.push(self.blurred(values, std));
-        }
-        Ok(ring)
+        let deviations = self.noise.packing(placements, ciphertexts, zeroed);
+        Ok(exact.iter().zip(deviations).map(|(values, std)| self.blurred(values, std)).collect())
     }
 
     fn slots(

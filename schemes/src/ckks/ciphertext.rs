@@ -168,6 +168,24 @@ impl<P: Packing> SeededCiphertext<P> {
         let c1 = uniform(rings, &mut self.seed.expand())?;
         Ciphertext::from_parts(unpack(&self.c0, rings)?, c1, self.scale.clone(), self.key)
     }
+
+    /// The level: limbs less one.
+    #[must_use]
+    pub fn level(&self) -> usize {
+        self.c0.len().saturating_sub(1)
+    }
+
+    /// The scale.
+    #[must_use]
+    pub fn scale(&self) -> &Scale {
+        &self.scale
+    }
+
+    /// The secret it is under.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
 }
 
 impl<P: Packing> Wire for SeededCiphertext<P> {
@@ -204,6 +222,24 @@ impl<P: Packing> PackedCiphertext<P> {
         let rings = rings_of(self.c0.len(), parameters)?;
         let [c0, c1] = [unpack(&self.c0, rings)?, unpack(&self.c1, rings)?];
         Ciphertext::from_parts(c0, c1, self.scale.clone(), self.key)
+    }
+
+    /// The level: limbs less one.
+    #[must_use]
+    pub fn level(&self) -> usize {
+        self.c0.len().saturating_sub(1)
+    }
+
+    /// The scale.
+    #[must_use]
+    pub fn scale(&self) -> &Scale {
+        &self.scale
+    }
+
+    /// The secret it is under.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
     }
 }
 

@@ -105,6 +105,12 @@ impl SeededPublicKey {
         p0.check_limbs(&p1)?;
         Ok(PublicKey { p0, p1, key: self.key })
     }
+
+    /// The secret that opens what this key encrypts.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
 }
 
 impl Wire for SeededPublicKey {

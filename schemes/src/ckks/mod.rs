@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`parameters`], [`keygen`], [`keys`], [`key_switch`] | the chain of primes; keys, and which ones operations need |
 //! | [`scale`], [`plaintext`], [`encoder`], [`encryptor`], [`ciphertext`], [`decryptor`] | numbers into ciphertexts and back |
-//! | [`evaluator`], [`product`], [`automorphism`] | sums, products, rotations |
+//! | [`evaluator`], [`product`], [`mod@inner_product`], [`automorphism`] | sums, products, rotations |
 //! | [`linear_transform`], [`mod@inner_sum`], [`polynomial`], [`sign`], [`dft`] | circuits |
 //! | [`bootstrap`] | from the last level back to a high one |
 //! | [`noise`] | the variance that each operation adds |
@@ -24,6 +24,7 @@ pub mod encoder;
 pub mod encryptor;
 pub mod error;
 pub mod evaluator;
+pub mod inner_product;
 pub mod inner_sum;
 pub mod key_switch;
 pub mod keygen;
@@ -49,6 +50,7 @@ pub use encoder::Encoder;
 pub use encryptor::Encryptor;
 pub use error::CkksError;
 pub use evaluator::Evaluator;
+pub use inner_product::ConstantCiphertext;
 pub use inner_sum::{inner_sum, inner_sum_noise, inner_sum_requirements};
 pub use key_switch::{GaloisKey, RelinearizationKey, SeededSwitchingKey, SwitchingKey};
 pub use keygen::KeyGenerator;

@@ -18,6 +18,26 @@ pub struct Product {
 }
 
 impl Product {
+    /// From the three parts of each limb.
+    pub(super) fn from_limbs(
+        limbs: Vec<[Poly<Ntt>; 3]>,
+        scale: Scale,
+        key: KeyId,
+    ) -> Result<Self, CkksError> {
+        let [mut first, mut second, mut third] = [const { Vec::new() }; 3];
+        for [a, b, c] in limbs {
+            first.push(a);
+            second.push(b);
+            third.push(c);
+        }
+        let parts = [
+            RnsPoly::from_limbs(first)?,
+            RnsPoly::from_limbs(second)?,
+            RnsPoly::from_limbs(third)?,
+        ];
+        Ok(Self { parts, scale, key })
+    }
+
     /// The scale.
     #[must_use]
     pub fn scale(&self) -> &Scale {
@@ -53,19 +73,7 @@ impl Evaluator {
             ring.multiply(parts[2].values_mut(), a[1], b[1]);
             parts
         });
-        let limbs: Vec<[Poly<Ntt>; 3]> = limbs.collect();
-        let [mut first, mut second, mut third] = [const { Vec::new() }; 3];
-        for [a, b, c] in limbs {
-            first.push(a);
-            second.push(b);
-            third.push(c);
-        }
-        let parts = [
-            RnsPoly::from_limbs(first)?,
-            RnsPoly::from_limbs(second)?,
-            RnsPoly::from_limbs(third)?,
-        ];
-        Ok(Product { parts, scale: left.scale.times(&right.scale), key: left.key })
+        Product::from_limbs(limbs.collect(), left.scale.times(&right.scale), left.key)
     }
 
     /// `left += right`: same level and scale.

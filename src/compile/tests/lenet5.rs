@@ -91,8 +91,8 @@ fn it_uses_each_table_key_where_its_settings_say() {
     }
 }
 
-/// The selection is never slower than the sets that were found by hand, at the same agreement, and
-/// every preset's target can be reached.
+/// The selection is never slower than the sets that were found by hand, at the same agreement or at the
+/// target of the preset.
 #[test]
 fn selected_parameters_are_no_slower_than_those_found_by_hand() {
     let (model, options) = (model(), Options::default());
@@ -107,6 +107,9 @@ fn selected_parameters_are_no_slower_than_those_found_by_hand() {
         println!("{preset}: {seconds:.2} s by hand, {selected:.2} s selected");
         assert!(selected <= seconds * 1.001, "{preset}: {selected} s, by hand {seconds} s");
         let options = Options { target: preset.target(), ..options.clone() };
-        assert_eq!(model.compile(&options).unwrap().program.bootstraps(), 6508);
+        let compiled = model.compile(&options).unwrap();
+        assert_eq!(compiled.program.bootstraps(), 6508);
+        let target: f64 = compiled.seconds.iter().sum();
+        assert!(target <= seconds * 1.001, "{preset}: {target} s, by hand {seconds} s");
     }
 }

@@ -65,6 +65,21 @@ fn lut((step, seconds): (&Step, &f64)) -> f64 {
     if matches!(step.operation, Operation::Lut { .. }) { *seconds } else { 0.0 }
 }
 
+/// Keys that take gigabytes lose a little less; that binds nobody who asks for what is usual.
+#[test]
+fn what_may_be_lost_is_counted_from_keys_of_usual_size() {
+    let candidates = candidates(&Options::default());
+    let usual = |candidate: &&Candidate| {
+        candidate.key_bytes <= 512e6 && candidate.settings.parameters.log_dimension <= 12
+    };
+    let better = |a: &&Candidate, b: &&Candidate| a.agreement.total_cmp(&b.agreement);
+    let most = candidates.iter().filter(usual).max_by(better).unwrap();
+    let beyond = candidates.iter().max_by(better).unwrap();
+    assert!(beyond.agreement > most.agreement && beyond.seconds > 2.0 * most.seconds);
+    let selected = select(&candidates, Target::Loss { most: 0.0, times: 1.0 }).unwrap();
+    assert!(selected.seconds <= most.seconds && selected.agreement >= most.agreement);
+}
+
 #[test]
 fn targets_out_of_reach_name_the_nearest() {
     for target in [Target::Agreement(1.0 + 1e-9), Target::MaxError(1e-9)] {

@@ -270,6 +270,7 @@ fn settings_out_of_range_are_refused() {
         assert_eq!(changed(&|s| s.pool_margin = margin), Some("pool margin"));
         assert_eq!(changed(&|s| s.activation_margin = margin), Some("activation margin"));
     }
+    assert_eq!(changed(&|s| s.shared_bits = 9), Some("shared bits"));
     assert_eq!(changed(&|s| s.pool_key = 2), Some("pool key"));
     assert_eq!(changed(&|s| s.activation_key = usize::MAX), Some("activation key"));
     for log_dimension in [0, 3, 17, 64, u32::MAX] {

@@ -6,9 +6,9 @@ use crate::polynomial::choice::Pooling;
 use crate::polynomial::clear;
 use crate::polynomial::client::{Client, ClientError};
 use crate::polynomial::cost::Sizes;
-use crate::polynomial::lower::lower;
+use crate::polynomial::lower::{compile, lower};
 use crate::polynomial::network::{PolynomialNetwork, Replacement};
-use crate::polynomial::parameters::{Choice, levels};
+use crate::polynomial::parameters::{Choice, Settings, levels};
 use crate::polynomial::predict::predict;
 use crate::polynomial::simulated::{NoiseModel, simulate};
 use crate::tiny;
@@ -56,12 +56,13 @@ struct World {
 
 impl World {
     fn new(activation: &str, depth: usize, seed: u64) -> Self {
+        Self::pooled(activation, Pooling::Mean, depth, seed)
+    }
+
+    fn pooled(activation: &str, pooling: Pooling, depth: usize, seed: u64) -> Self {
         let graph = graph();
-        let replacement = Replacement {
-            activation: activation.parse().unwrap(),
-            pooling: Pooling::Mean,
-            margin: 1.2,
-        };
+        let activation = activation.parse().unwrap();
+        let replacement = Replacement { activation, pooling, margin: 1.2 };
         let samples: Vec<_> = (0..16).map(|seed| tiny::image(graph.input_shape(), seed)).collect();
         let network = PolynomialNetwork::new(&graph, &replacement, &samples).unwrap();
         let program = lower(&network, &choice(depth, 40)).unwrap();
@@ -73,6 +74,14 @@ impl World {
         let keys = client.publish_keys(&program, &mut rng).unwrap();
         let server = Server::new(&parameters, program.clone(), &keys).unwrap();
         Self { network, parameters, program, client, keys, server }
+    }
+
+    /// A network with exact max-pools, which no program in slots has.
+    fn exact() -> PolynomialNetwork {
+        let (activation, pooling) = ("square".parse().unwrap(), Pooling::Max);
+        let replacement = Replacement { activation, pooling, margin: 1.2 };
+        let samples = [tiny::image(Shape::image(1, 8, 8), 0)];
+        PolynomialNetwork::new(&graph(), &replacement, &samples).unwrap()
     }
 
     fn encrypted(&self, seed: u64) -> Vec<u8> {
@@ -119,6 +128,17 @@ fn composite_signs_run_encrypted() {
     let depth = 3 + 2 * (sign.depth() as usize + 1);
     let difference = World::new("minimax:3", depth, 4).difference(6);
     assert!(difference < 2f64.powi(-14), "2^{}", difference.log2());
+}
+
+#[test]
+fn max_pools_by_composite_signs_run_encrypted() {
+    let sign = bellerophon_schemes::math::approximation::composite_sign_for(3).unwrap();
+    let depth = 5 + 2 * (sign.depth() as usize + 1);
+    let world = World::pooled("square", Pooling::Minimax(3), depth, 4);
+    let difference = world.difference(6);
+    assert!(difference < 2f64.powi(-13), "2^{}", difference.log2());
+    let exact = compile(&World::exact(), &Settings::default(), &[]).unwrap_err();
+    assert!(exact.to_string().contains("minimax:BITS"), "{exact}");
 }
 
 #[test]

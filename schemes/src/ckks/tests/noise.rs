@@ -116,6 +116,43 @@ fn products_have_their_noise() {
 }
 
 #[test]
+fn inner_products_have_their_noise() {
+    const TERMS: usize = 11; // more than are reduced at once
+    let mut party = party(2);
+    let keys = party.keys(&KeyRequirements::relinearization(3));
+    for level in [3, 1] {
+        let left: Vec<_> = (0..TERMS).map(|_| party.sample(level)).collect();
+        let right: Vec<_> = (0..TERMS).map(|_| party.sample(level)).collect();
+        let constants: Vec<ConstantCiphertext> =
+            right.iter().map(|(_, ciphertext)| ciphertext.clone().into()).collect();
+        let zero = vec![c64::default(); party.parameters.slots()];
+        let expected = left.iter().zip(&right).fold(zero, |sum, ((x, _), (y, _))| {
+            let products = map(x, y, |x, y| x * y);
+            map(&sum, &products, |sum, product| sum + product)
+        });
+        let terms: Vec<_> = left.iter().map(|(_, x)| x).zip(&constants).collect();
+        let product = party.evaluator.inner_product(&terms).unwrap();
+        let found = party.evaluator.relinearize_rescale(product, &keys).unwrap();
+        let parameters = party.parameters.clone();
+        let (fresh, power) = (party.fresh(), party.power());
+        let tensors = TERMS as f64 * noise::tensor(&parameters, [fresh; 2], [power; 2]);
+        let switched = tensors + noise::key_switch(&parameters, level);
+        let without_rounding = switched - noise::rounding(&parameters);
+        let predicted = noise::rescale(&parameters, level, without_rounding);
+        party.check("inner product", &found, &expected, predicted);
+
+        let scale = Scale::power_of_two(SCALE);
+        let plaintexts: Vec<_> =
+            left.iter().map(|(x, _)| party.encoder.encode(x, level, &scale).unwrap()).collect();
+        let terms: Vec<_> = plaintexts.iter().zip(&constants).collect();
+        let found = party.evaluator.inner_product_plain(&terms).unwrap();
+        let each = noise::mul_plain(&parameters, fresh, power)
+            + noise::mul_plain(&parameters, noise::encoding(), power);
+        party.check("plain inner product", &found, &expected, TERMS as f64 * each);
+    }
+}
+
+#[test]
 fn rotations_have_their_noise() {
     for digits in [1, 2, 4] {
         let mut party = party(digits);

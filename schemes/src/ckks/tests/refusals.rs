@@ -31,6 +31,36 @@ fn operands_that_do_not_belong_together() {
 }
 
 #[test]
+fn terms_of_an_inner_product_that_do_not_belong_together() {
+    let mut party = party();
+    let x = party.slots();
+    let (a, low) = (party.encrypt(&x), party.encrypt_at(&x, 1));
+    let evaluator = party.evaluator.clone();
+    let constant = ConstantCiphertext::from(a.clone());
+    assert_eq!((constant.level(), constant.key()), (2, party.secret.id()));
+    assert_eq!((constant.scale(), constant.bytes()), (a.scale(), a.bytes()));
+    let none = evaluator.inner_product(&[]);
+    assert!(matches!(none, Err(CkksError::ValueCount { found: 0, .. })));
+    let levels = CkksError::LevelMismatch { left: 2, right: 1 };
+    let error = evaluator.inner_product(&[(&a, &constant), (&low, &constant)]).unwrap_err();
+    assert_eq!(error, levels);
+    let shallow = ConstantCiphertext::from(low);
+    let error = evaluator.inner_product(&[(&a, &constant), (&a, &shallow)]).unwrap_err();
+    assert_eq!(error, levels);
+    let other = a.clone().with_scale(Scale::one());
+    let error = evaluator.inner_product(&[(&a, &constant), (&other, &constant)]).unwrap_err();
+    assert!(matches!(error, CkksError::ScaleMismatch { .. }));
+    let mut stranger = Party::new(small(2, 2), 6);
+    let foreign = stranger.encrypt(&x);
+    let error = evaluator.inner_product(&[(&foreign, &constant)]).unwrap_err();
+    assert!(matches!(error, CkksError::Key(_)));
+    let plaintext = party.encoder.encode(&x, 2, a.scale()).unwrap();
+    let foreign = ConstantCiphertext::from(foreign);
+    let terms = [(&plaintext, &constant), (&plaintext, &foreign)];
+    assert!(matches!(evaluator.inner_product_plain(&terms), Err(CkksError::Key(_))));
+}
+
+#[test]
 fn missing_keys_and_levels() {
     let mut party = party();
     let x = party.slots();

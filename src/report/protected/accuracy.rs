@@ -1,0 +1,160 @@
+//! Figures 11 and 12 of the paper: how well a CNN reads images with another activation in its
+//! classifier, in the clear, simulated with the noise of encryption, and encrypted.
+
+use super::classifier::{behind, up_to};
+use super::{Classifier, Dataset, EvaluationError, Part};
+use crate::data::{Samples, Split};
+use crate::model::onnx;
+use crate::polynomial::protected::{
+    Edge, InputEncryptor, NoiseModel, Owner, Plan, Settings, Start,
+};
+use bellerophon_schemes::wire;
+use ndarray::ArrayD;
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::path::Path;
+
+/// Images from which ranges are taken: the first of the training images, where there are any.
+const SAMPLES: usize = 64;
+
+/// How many of how many images were read as something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// Images.
+    pub images: usize,
+    /// Read as their label says.
+    pub correct: usize,
+    /// Read as by the model in the clear.
+    pub agreeing: usize,
+}
+
+/// Accuracy of one model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Accuracy {
+    /// The CNN's size.
+    pub dataset: Dataset,
+    /// Its classifier.
+    pub part: Part,
+    /// In the clear.
+    pub plain: Reading,
+    /// With simulated noise, on the same images.
+    pub simulated: Option<Reading>,
+    /// With weights and inputs encrypted, on the first images.
+    pub encrypted: Option<Reading>,
+    /// Predicted bits of precision.
+    pub predicted_precision: Option<f64>,
+}
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// Images in the clear and simulated.
+    pub images: usize,
+    /// Of these, images whose features are encrypted.
+    pub encrypted: usize,
+}
+
+/// Reads test images with a trained CNN whose classifier is protected; `done` is told of each stage's
+/// share, in images.
+///
+/// # Errors
+/// [`EvaluationError`] where model or images cannot be read or do not fit.
+pub fn read_images(
+    model: &Path,
+    data: &Path,
+    count: Count,
+    settings: &Settings,
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<Accuracy, EvaluationError> {
+    let (dataset, part) = Classifier::kind(model)?;
+    let graph = onnx::import(model)?;
+    let cut = graph.nodes().len().saturating_sub(if part == Part::NoActivation { 3 } else { 4 });
+    let (extractor, classifier) = (up_to(&graph, cut)?, behind(&graph, cut)?);
+    let features =
+        |split, images: usize| -> Result<(Vec<ArrayD<f64>>, Vec<usize>), EvaluationError> {
+            let samples = Samples::open(data, split)?;
+            let images = images.min(samples.len());
+            let samples = samples.take(0, images)?;
+            let labels = samples.labels().map(<[usize]>::to_vec).unwrap_or_default();
+            let fitted = samples.fitted(graph.input_shape())?;
+            let features = fitted.par_iter().map(|image| {
+                done(1);
+                Ok(extractor.evaluate(&image)?)
+            });
+            Ok((features.collect::<Result<_, EvaluationError>>()?, labels))
+        };
+    let (inputs, labels) = features(Split::Test, count.images)?;
+    let plain = inputs.par_iter().map(|x| Ok(largest(classifier.evaluate(x)?.iter())));
+    let plain: Vec<usize> = plain.collect::<Result<_, EvaluationError>>()?;
+    let reading = |found: &[usize]| reading(found, &plain, &labels);
+    let mut accuracy = Accuracy {
+        dataset,
+        part,
+        plain: reading(&plain),
+        simulated: None,
+        encrypted: None,
+        predicted_precision: None,
+    };
+    if part.is_exact() {
+        return Ok(accuracy); // `bellerophon simulate` and `run` read images on that path
+    }
+    let (samples, _) = features(Split::Train, SAMPLES)?;
+    let replacement = Classifier { graph: classifier.clone(), inputs: Vec::new() }.replacement();
+    let plan = Plan::new(&classifier, &replacement, settings, &samples)?;
+    accuracy.predicted_precision = Some(plan.precision());
+    accuracy.simulated = Some(reading(&simulated(&plan, &inputs, done)?));
+    let first = &inputs[..count.encrypted.min(inputs.len())];
+    accuracy.encrypted = Some(reading(&encrypted(&plan, first, done)?));
+    Ok(accuracy)
+}
+
+fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> usize {
+    let values = values.enumerate();
+    values.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(index, _)| index)
+}
+
+fn reading(found: &[usize], plain: &[usize], labels: &[usize]) -> Reading {
+    let same = |other: &[usize]| found.iter().zip(other).filter(|(a, b)| a == b).count();
+    Reading { images: found.len(), correct: same(labels), agreeing: same(plain) }
+}
+
+fn simulated(
+    plan: &Plan,
+    inputs: &[ArrayD<f64>],
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<usize>, EvaluationError> {
+    let parameters = plan.architecture().secure_parameters()?;
+    let model = NoiseModel::new(plan.architecture(), &parameters)?;
+    let read = |(seed, input): (usize, &ArrayD<f64>)| {
+        let values: Vec<f64> = input.iter().copied().collect();
+        let found = plan.simulate(&model, &values, Start::Encrypted, seed as u64)?;
+        done(1);
+        Ok(largest(found.iter()))
+    };
+    inputs.par_iter().enumerate().map(read).collect()
+}
+
+fn encrypted(
+    plan: &Plan,
+    inputs: &[ArrayD<f64>],
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<usize>, EvaluationError> {
+    let architecture = plan.architecture();
+    let parameters = architecture.secure_parameters()?;
+    let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
+    let owner = Owner::new(&parameters, &mut rng)?;
+    let network = wire::to_bytes(&owner.protect(plan, &mut rng, &|| ())?)?;
+    let keys = wire::to_bytes(&owner.publish_keys(architecture, &mut rng)?)?;
+    let edge = Edge::new(&parameters, &network, &keys)?;
+    let encryptor = InputEncryptor::new(&parameters, architecture, owner.key(), &keys)?;
+    let mut read = |input: &ArrayD<f64>| {
+        let values: Vec<f64> = input.iter().copied().collect();
+        let input = encryptor.encrypt(&values, &mut rng)?;
+        let result = edge.evaluate(&input, &|_| ())?.result;
+        done(1);
+        Ok(largest(owner.decrypt(architecture, &result)?.iter()))
+    };
+    inputs.iter().map(&mut read).collect()
+}
