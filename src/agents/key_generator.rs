@@ -58,9 +58,10 @@ impl<'a> KeyGenerator<'a> {
         let public_key = client.publish_encryption_key(rng)?;
         let evaluation = client.publish_keys(rng)?;
         let slots = client.publish_slot_keys(program, level, rng)?;
+        let secret = client.export_secrets()?;
         let keys = NewKeys {
             key: client.key(),
-            secret: &client.export_secrets()?,
+            secret: &secret,
             public_key: &public_key,
             evaluation_keys: &evaluation.bytes,
             slot_keys: slots.as_deref(),

@@ -83,7 +83,7 @@ pub fn write_with<T>(
 ) -> Result<T, Failure> {
     check_target(path, access)?;
     let partial = partial(path);
-    let written = || {
+    let written = || -> Result<T, Failure> {
         let mut file = create(&partial, access)?;
         let made = write(&mut file)?;
         file.sync_all()?;

@@ -83,20 +83,10 @@ fn a_folder_that_is_watched_and_a_stream_of_frames() {
     let process = acquire(&edge, 0, &out, &more).stdout(Stdio::piped()).spawn().unwrap();
     let pixels = pixels();
     let image = |index: usize| &pixels[index * SIZES[0]..(index + 1) * SIZES[0]];
-    let npy = |index: usize| {
-        let whole = npy(image(index));
-        let text = String::from_utf8_lossy(&whole[..128]).into_owned();
-        assert!(text.contains("(200, 64)"));
-        // one image in place of all, in a header of the same length
-        let mut bytes = whole.clone();
-        let at = whole.windows(5).position(|window| window == b"(200,").unwrap();
-        bytes[at..at + 5].copy_from_slice(b"(  1,");
-        bytes
-    };
     fs::write(watched.join("half.npy.partial"), b"not yet").unwrap();
-    fs::write(watched.join("one.npy"), npy(1)).unwrap();
+    fs::write(watched.join("one.npy"), npy(image(1))).unwrap();
     std::thread::sleep(Duration::from_millis(300));
-    fs::write(watched.join("half.npy.partial"), npy(2)).unwrap();
+    fs::write(watched.join("half.npy.partial"), npy(image(2))).unwrap();
     fs::rename(watched.join("half.npy.partial"), watched.join("two.npy")).unwrap();
     assert!(process.wait_with_output().unwrap().status.success());
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use bellerophon::client::SECRETS_LIMIT;
-use bellerophon_bridge::{Parameters, ParametersLiteral, SecretKeys};
+use bellerophon_bridge::{Parameters, SecretKeys};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -154,6 +154,6 @@ fn the_edge_never_sees_a_secret() {
 fn parameters() -> Parameters {
     let bytes = WORLD.bundle("small").read(bellerophon::bundle::Part::Model).unwrap();
     let (model, parameters) = bellerophon::protect::ProtectedModel::open(&bytes, LEVEL).unwrap();
-    let _: &ParametersLiteral = &model.architecture().parameters;
+    assert_eq!(model.architecture().parameters, *parameters.literal());
     parameters
 }

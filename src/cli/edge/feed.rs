@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 /// What is encrypted.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
+#[group(id = "feed", required = true, multiple = true)]
 pub struct Arguments {
     /// Images: a .npy, .npz, IDX, PNG or CIFAR-10 file, or a folder of such
     #[arg(long, value_name = "DATA", conflicts_with_all = ["watch", "stream"])]

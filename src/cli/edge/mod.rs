@@ -34,13 +34,13 @@ struct OwnerArgument {
 
 impl OwnerArgument {
     fn key(&self) -> Result<OwnerKey, Failure> {
-        if let Ok(key) = self.owner.parse() {
+        if let Ok(key) = self.owner.parse::<OwnerKey>() {
             return Ok(key);
         }
         let path = Path::new(&self.owner);
         let bytes = files::read(path, "owner key", 256)?;
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
-        text.parse().map_err(|error| format!("{}: {error}", path.display()).into())
+        text.parse::<OwnerKey>().map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
     fn bundle(&self, path: &Path) -> Result<Bundle, Failure> {

@@ -33,7 +33,7 @@ impl Display for Record {
         for Entry { sequence, time, event, model, detail, .. } in &self.entries {
             let event = event.name().to_owned();
             let row = [sequence.to_string(), time.to_string(), event, model.to_string()];
-            table.push([&row[..], &[detail.clone()]].concat());
+            table.push([&row[..], std::slice::from_ref(detail)].concat());
         }
         write!(f, "{table}")?;
         match self.entries.last() {
