@@ -340,7 +340,7 @@ impl Backend for Encrypted<'_> {
     }
 
     fn add(&self, step: &Step, left: &Operand, right: &Operand) -> Result<Operand, CkksError> {
-        let [left, right] = [left, right].map(|value| self.at_level(value, step.level));
-        Ok(Operand::Encrypted(self.evaluator.add(&left?, &right?)?))
+        let (left, right) = (self.at_level(left, step.level)?, self.at_level(right, step.level)?);
+        Ok(Operand::Encrypted(self.evaluator.add(&left, &right)?))
     }
 }

@@ -208,7 +208,7 @@ fn protect(job: &Job) -> Result<Figures, EvaluationError> {
     let begun = Instant::now();
     let Classifier { graph, inputs } =
         Classifier::new(job.dataset, job.part, &job.source, SAMPLES)?;
-    let replacement = Classifier { graph: graph.clone(), inputs: Vec::new() }.replacement();
+    let replacement = Classifier::replacement(&graph);
     let (security, precision) = (job.security, job.precision);
     let settings = Settings { security, precision, ..Settings::default() };
     let plan = Plan::new(&graph, &replacement, &settings, &inputs)?;
