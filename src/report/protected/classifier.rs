@@ -66,9 +66,9 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::LastLayer, Self::NoActivation, Self::Square2x, Self::Relu, Self::WholeNetwork];
+    /// Those that take seconds: all but the whole network.
+    pub const CLASSIFIERS: [Self; 4] =
+        [Self::LastLayer, Self::NoActivation, Self::Square2x, Self::Relu];
 
     /// Whether its activations are exact, on the path of coefficients ([`crate::protect`]) and at 128
     /// bits alone; the others are polynomials in slots.
