@@ -4,7 +4,9 @@
 //! `bellerophon bench protected --model FILE` measures the same for trained models. Every step runs
 //! in a process of its own, which is this program with `--job`.
 
-use bellerophon::report::protected::{Dataset, EvaluationError, Job, Method, evaluate, perform};
+use bellerophon::report::protected::{
+    Dataset, EvaluationError, Job, Method, Part, evaluate, perform,
+};
 use std::error::Error;
 use std::process::Command;
 
@@ -21,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         models: Vec::new(),
         data: [None, None],
         datasets: Dataset::ALL.to_vec(),
-        whole_network: false,
+        parts: Part::CLASSIFIERS.to_vec(),
         precision: 14.0,
         repeats: 5,
     };

@@ -642,3 +642,34 @@ fn results_that_could_not_be_written() {
         refused(&["tune", "--out", out]);
     }
 }
+
+/// A row in processes of its own, with figures for each role and the published ones beside them.
+#[test]
+fn protected_networks_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        ["bench", "protected", "--size", "cifar10", "--part", "last-layer", "--repeats", "1"];
+    let found = json(folder.path(), &arguments);
+    let rows = found["rows"].as_array().unwrap();
+    let security: Vec<u64> = rows.iter().map(|row| row["security"].as_u64().unwrap()).collect();
+    assert_eq!(security, [128, 192, 256]);
+    for row in rows {
+        assert_eq!(row["trained"], false);
+        assert!(row["published"]["encrypted"].is_array());
+        for role in ["protect", "encrypt", "clear", "encrypted", "decrypt"] {
+            assert!(row[role]["seconds"].as_f64().unwrap() > 0.0, "{role}");
+        }
+        assert!(row["encrypted"]["precision"].as_f64().unwrap() > 10.0, "{row}");
+    }
+    let text = succeed(folder.path(), &[&arguments[..], &["--precision", "10"]].concat());
+    for words in ["Table 2", "Table 3", "Table 4", "Table 5", "CIFAR-10, last layer"] {
+        assert!(text.contains(words), "{words}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let refused_model = model("mlp.onnx");
+    refused(
+        folder.path(),
+        &["bench", "protected", "--model", &refused_model],
+        &["no classifier of two dense layers", "train_cifar10_cnn.py"],
+    );
+}

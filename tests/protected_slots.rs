@@ -15,7 +15,7 @@ fn plan(dataset: Dataset, part: Part, security: SecurityLevel) -> (Plan, Classif
     let classifier = Classifier::new(dataset, part, &Source::default(), 4).unwrap();
     let settings = Settings { security, ..Settings::default() };
     let (graph, inputs) = (&classifier.graph, &classifier.inputs);
-    let plan = Plan::new(graph, &classifier.replacement(), &settings, inputs).unwrap();
+    let plan = Plan::new(graph, &Classifier::replacement(graph), &settings, inputs).unwrap();
     (plan, classifier)
 }
 

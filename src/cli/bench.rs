@@ -3,8 +3,8 @@
 use super::{Failure, output};
 use bellerophon::polynomial::protected::Settings;
 use bellerophon::report::protected::{
-    Accuracy, Count, Dataset, Evaluation, EvaluationError, Job, Method, Reading, evaluate, perform,
-    read_images,
+    Accuracy, Count, Dataset, Evaluation, EvaluationError, Job, Method, Part, Reading, evaluate,
+    perform, read_images,
 };
 use bellerophon_schemes::security::SecurityLevel;
 use clap::{Args, Subcommand, ValueEnum};
@@ -33,6 +33,33 @@ enum Size {
     Mnist,
 }
 
+/// What is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PartName {
+    /// The last dense layer
+    LastLayer,
+    /// Both dense layers, nothing between them
+    NoActivation,
+    /// Both, with x^2 + 2x between them
+    Square2x,
+    /// Both, with ReLU, exact
+    Relu,
+    /// Feature extraction too, every activation exact: minutes
+    WholeNetwork,
+}
+
+impl From<PartName> for Part {
+    fn from(part: PartName) -> Self {
+        match part {
+            PartName::LastLayer => Self::LastLayer,
+            PartName::NoActivation => Self::NoActivation,
+            PartName::Square2x => Self::Square2x,
+            PartName::Relu => Self::Relu,
+            PartName::WholeNetwork => Self::WholeNetwork,
+        }
+    }
+}
+
 /// Times, sizes and memory of classifiers with encrypted weights: tables 2 to 5 of the paper that
 /// proposed them
 #[derive(Debug, Args)]
@@ -49,9 +76,9 @@ struct Protected {
     /// The size of the CNN; both if not given
     #[arg(long, value_enum)]
     size: Option<Size>,
-    /// Evaluates the whole network too, feature extraction included: minutes
-    #[arg(long)]
-    whole_network: bool,
+    /// What is encrypted, as often as there are; all but the whole network if not given
+    #[arg(long, value_enum)]
+    part: Vec<PartName>,
     /// Bits of precision that results must have, predicted
     #[arg(long, value_name = "BITS", default_value_t = Settings::default().precision)]
     precision: f64,
@@ -112,11 +139,15 @@ fn protected(arguments: &Protected, threads: Option<usize>) -> Result<Evaluation
         Some(Size::Mnist) => vec![Dataset::Mnist],
         None => Dataset::ALL.to_vec(),
     };
+    let parts = match arguments.part.is_empty() {
+        true => Part::CLASSIFIERS.to_vec(),
+        false => arguments.part.iter().map(|&part| part.into()).collect(),
+    };
     let method = Method {
         models: arguments.model.clone(),
         data: [arguments.cifar10.clone(), arguments.mnist.clone()],
         datasets,
-        whole_network: arguments.whole_network,
+        parts,
         precision: arguments.precision,
         repeats: arguments.repeats.max(1),
     };

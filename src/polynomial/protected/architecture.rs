@@ -234,8 +234,10 @@ fn step_requirements(step: &Step, parameters: &Parameters) -> Result<KeyRequirem
         Operation::Linear(linear) => {
             let giants = linear.terms.iter().map(|term| term.giant);
             let mut after = giants.chain(linear.folds.iter().copied());
-            let conjugation = KeyRequirements::conjugation(parameters, below);
-            let conjugation = linear.conjugates.then_some(conjugation).unwrap_or_default();
+            let conjugation = match linear.conjugates {
+                true => KeyRequirements::conjugation(parameters, below),
+                false => KeyRequirements::default(),
+            };
             KeyRequirements::relinearization(level)
                 .union(rotations(&mut linear.terms.iter().map(|term| term.baby), level))
                 .union(rotations(&mut after, below))
@@ -273,8 +275,10 @@ impl Architecture {
         }
         let made = values.last().map_or(0, |(ciphertexts, _)| *ciphertexts);
         check_places(&self.output, slots, made)?;
-        let finite = self.factor.is_finite() && self.offset.is_finite();
-        finite.then_some(()).ok_or_else(|| "its results have no finite scale".to_owned())
+        match self.factor.is_finite() && self.offset.is_finite() {
+            true => Ok(()),
+            false => Err("its results have no finite scale".to_owned()),
+        }
     }
 
     fn check_input(&self, slots: usize) -> Result<(), String> {

@@ -13,7 +13,7 @@ use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::math::RnsPoly;
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An architecture's encrypted numbers, expanded for evaluation, and its polynomials.
 #[derive(Debug)]
@@ -83,15 +83,21 @@ impl Prepared {
     }
 }
 
-/// The scale of each linear layer's weights, in order: that which brings the result to the scale of
-/// the input, whatever squares have made of it in between.
-///
+/// The scales that follow from an architecture.
+pub(super) struct Scales {
+    /// Of each linear layer's weights, in order: that which brings the result to the scale of the
+    /// input, whatever squares have made of it in between.
+    pub weights: Vec<Scale>,
+    /// Of the result.
+    pub result: Scale,
+}
+
 /// # Errors
 /// [`CkksError::Level`] for an architecture that does not fit the parameters.
-pub(super) fn weight_scales(
+pub(super) fn scales(
     architecture: &Architecture,
     parameters: &Parameters,
-) -> Result<Vec<Scale>, CkksError> {
+) -> Result<Scales, CkksError> {
     let scale = architecture.scale();
     let (mut values, mut weights) = (vec![scale.clone()], Vec::new());
     for step in &architecture.steps {
@@ -108,7 +114,8 @@ pub(super) fn weight_scales(
         };
         values.push(made);
     }
-    Ok(weights)
+    let result = values.pop().ok_or(OTHER_NETWORK)?;
+    Ok(Scales { weights, result })
 }
 
 /// What a step reads: an input may come in the clear.
@@ -118,10 +125,15 @@ pub(super) enum Operand {
     Clear(Vec<c64>),
 }
 
-/// Rotated inputs of a layer, by ciphertext and baby step.
+/// A ciphertext of the value that is read, and a baby step.
+type Baby = (usize, usize);
+/// The number of a ciphertext that is read, the ciphertext, and its baby steps.
+type Read<'v> = (usize, &'v Operand, BTreeSet<usize>);
+
+/// Rotated inputs of a layer.
 enum Babies {
-    Encrypted(BTreeMap<(usize, usize), Ciphertext<Slots>>),
-    Clear(BTreeMap<(usize, usize), Plaintext<Slots>>),
+    Encrypted(BTreeMap<Baby, Ciphertext<Slots>>),
+    Clear(BTreeMap<Baby, Plaintext<Slots>>),
 }
 
 /// Executes on ciphertexts under one key.
@@ -168,40 +180,49 @@ impl Encrypted<'_> {
         linear: &Linear,
         inputs: &[Operand],
     ) -> Result<Babies, CkksError> {
-        let mut steps: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut steps: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for Term { input, baby, .. } in &linear.terms {
-            let steps = steps.entry(*input).or_default();
-            if !steps.contains(baby) {
-                steps.push(*baby);
-            }
+            steps.entry(*input).or_default().insert(*baby);
         }
-        let inputs: Vec<(usize, &Operand, Vec<usize>)> = steps
-            .into_iter()
-            .filter_map(|(input, steps)| Some((input, inputs.get(input)?, steps)))
-            .collect();
-        if inputs.iter().all(|(_, value, _)| matches!(value, Operand::Clear(_))) {
-            let rotate = |(input, value, steps): &(usize, &Operand, Vec<usize>)| {
-                let Operand::Clear(slots) = value else { return Err(OTHER_NETWORK) };
-                let encode = |&baby: &usize| {
-                    let mut slots = slots.clone();
-                    let length = slots.len().max(1);
-                    slots.rotate_left(baby % length);
-                    let plaintext = self.encoder.encode(&slots, step.level, &self.scale)?;
-                    Ok(((*input, baby), plaintext))
-                };
-                steps.par_iter().map(encode).collect::<Result<Vec<_>, CkksError>>()
-            };
-            let all: Vec<Vec<_>> = inputs.par_iter().map(rotate).collect::<Result<_, _>>()?;
+        let read = steps.into_iter().filter_map(|(at, steps)| Some((at, inputs.get(at)?, steps)));
+        let read: Vec<Read<'_>> = read.collect();
+        if read.iter().all(|(_, value, _)| matches!(value, Operand::Clear(_))) {
+            let all = read.par_iter().map(|read| self.encoded_babies(step.level, read));
+            let all: Vec<Vec<_>> = all.collect::<Result<_, _>>()?;
             return Ok(Babies::Clear(all.into_iter().flatten().collect()));
         }
-        let rotate = |(input, value, steps): &(usize, &Operand, Vec<usize>)| {
-            let ciphertext = self.at_level(value, step.level)?;
-            let signed: Vec<i64> = steps.iter().map(|&baby| baby as i64).collect();
-            let images = self.evaluator.rotate_many(&ciphertext, &signed, self.keys)?;
-            Ok(steps.iter().map(|&baby| (*input, baby)).zip(images).collect::<Vec<_>>())
-        };
-        let all: Vec<Vec<_>> = inputs.par_iter().map(rotate).collect::<Result<_, CkksError>>()?;
+        let all = read.par_iter().map(|read| self.rotated_babies(step.level, read));
+        let all: Vec<Vec<_>> = all.collect::<Result<_, _>>()?;
         Ok(Babies::Encrypted(all.into_iter().flatten().collect()))
+    }
+
+    /// The rotations of a value in the clear, encoded.
+    fn encoded_babies(
+        &self,
+        level: usize,
+        (input, value, steps): &Read<'_>,
+    ) -> Result<Vec<(Baby, Plaintext<Slots>)>, CkksError> {
+        let Operand::Clear(slots) = value else { return Err(OTHER_NETWORK) };
+        let encode = |&baby: &usize| {
+            let mut slots = slots.clone();
+            let length = slots.len().max(1);
+            slots.rotate_left(baby % length);
+            let plaintext = self.encoder.encode(&slots, level, &self.scale)?;
+            Ok(((*input, baby), plaintext))
+        };
+        steps.par_iter().map(encode).collect()
+    }
+
+    /// The rotations of a ciphertext, with one decomposition for all.
+    fn rotated_babies(
+        &self,
+        level: usize,
+        (input, value, steps): &Read<'_>,
+    ) -> Result<Vec<(Baby, Ciphertext<Slots>)>, CkksError> {
+        let ciphertext = self.at_level(value, level)?;
+        let signed: Vec<i64> = steps.iter().map(|&baby| baby as i64).collect();
+        let images = self.evaluator.rotate_many(&ciphertext, &signed, self.keys)?;
+        Ok(steps.iter().map(|&baby| (*input, baby)).zip(images).collect())
     }
 
     /// One sum of products, relinearized, rescaled, and rotated by its giant step.
@@ -259,7 +280,7 @@ impl Encrypted<'_> {
 
 fn operands<'t, V>(
     terms: &[(&Term, &'t ConstantCiphertext)],
-    babies: &'t BTreeMap<(usize, usize), V>,
+    babies: &'t BTreeMap<Baby, V>,
 ) -> Result<Vec<(&'t V, &'t ConstantCiphertext)>, CkksError> {
     let operand = |(term, weight): &(&Term, &'t ConstantCiphertext)| {
         let baby = babies.get(&(term.input, term.baby)).ok_or(OTHER_NETWORK)?;
@@ -319,7 +340,7 @@ impl Backend for Encrypted<'_> {
     }
 
     fn add(&self, step: &Step, left: &Operand, right: &Operand) -> Result<Operand, CkksError> {
-        let [left, right] = [left, right].map(|value| self.at_level(value, step.level));
-        Ok(Operand::Encrypted(self.evaluator.add(&*left?, &*right?)?))
+        let (left, right) = (self.at_level(left, step.level)?, self.at_level(right, step.level)?);
+        Ok(Operand::Encrypted(self.evaluator.add(&left, &right)?))
     }
 }

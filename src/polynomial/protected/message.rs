@@ -1,7 +1,7 @@
 //! What is stored and sent.
 
 use super::architecture::Architecture;
-use super::encrypted::weight_scales;
+use super::encrypted::scales;
 use bellerophon_schemes::ckks::{
     PackedCiphertext, Parameters, Scale, SeededCiphertext, SeededEvaluationKeys, SeededPublicKey,
     Slots,
@@ -110,29 +110,26 @@ impl Conformant<Parameters> for ProtectedNetwork {
             return Err("it is for other parameters".to_owned());
         }
         architecture.check()?;
-        let scales = weight_scales(architecture, parameters).map_err(|e| e.to_string())?;
+        let scales = scales(architecture, parameters).map_err(|error| error.to_string())?.weights;
         let expected = architecture.linear().count();
         if layers.len() != expected {
             return Err(format!("{} encrypted layers where {expected} belong", layers.len()));
         }
-        let steps = architecture.linear().zip(&scales).zip(layers);
-        steps.into_iter().try_for_each(|(((step, linear), scale), layer)| {
+        for (((step, linear), scale), layer) in architecture.linear().zip(&scales).zip(layers) {
             let counts = [layer.weights.len(), layer.biases.len()];
             if counts != [linear.terms.len(), linear.outputs] {
                 return Err(format!("layer {} has {counts:?} ciphertexts", step.stage));
             }
-            let below = step.level.saturating_sub(1);
-            let weights = layer.weights.iter().map(|w| (w, step.level, scale));
-            let output = architecture.scale();
+            let (below, output) = (step.level.saturating_sub(1), architecture.scale());
+            let weights = layer.weights.iter().map(|weight| (weight, step.level, scale));
             let biases = layer.biases.iter().map(|bias| (bias, below, &output));
-            weights.chain(biases).try_for_each(|(ciphertext, level, scale)| {
+            for (ciphertext, level, scale) in weights.chain(biases) {
                 ciphertext.conforms(parameters)?;
-                check_header(
-                    (ciphertext.level(), ciphertext.scale(), ciphertext.key()),
-                    (level, scale, *key),
-                )
-            })
-        })
+                let found = (ciphertext.level(), ciphertext.scale(), ciphertext.key());
+                check_header(found, (level, scale, *key))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -159,36 +156,34 @@ impl Conformant<Context<'_>> for PublishedKeys {
 
 fn check_ciphertexts(
     ciphertexts: &[PackedCiphertext<Slots>],
-    (expected, level): (usize, usize),
-    context: &Context<'_>,
+    expected: usize,
+    header: Header<'_>,
+    parameters: &Parameters,
 ) -> Result<(), String> {
     if ciphertexts.len() != expected {
         let found = ciphertexts.len();
         return Err(format!("{found} ciphertexts where the network has {expected}"));
     }
     ciphertexts.iter().try_for_each(|ciphertext| {
-        ciphertext.conforms(context.parameters)?;
-        let found = (ciphertext.level(), ciphertext.scale(), ciphertext.key());
-        // the scale of a result is whatever its squares made of it
-        check_header(found, (level, ciphertext.scale(), context.key))
+        ciphertext.conforms(parameters)?;
+        check_header((ciphertext.level(), ciphertext.scale(), ciphertext.key()), header)
     })
 }
 
 impl Conformant<Context<'_>> for ProtectedInput {
     fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
-        let architecture = context.architecture;
-        let shape = (architecture.input_ciphertexts(), architecture.input_level());
-        check_ciphertexts(&self.ciphertexts, shape, context)?;
+        let Context { parameters, architecture, key } = *context;
         let scale = architecture.scale();
-        let same = self.ciphertexts.iter().all(|ciphertext| *ciphertext.scale() == scale);
-        same.then_some(()).ok_or_else(|| "a ciphertext at another scale".to_owned())
+        let header = (architecture.input_level(), &scale, key);
+        check_ciphertexts(&self.ciphertexts, architecture.input_ciphertexts(), header, parameters)
     }
 }
 
 impl Conformant<Context<'_>> for ProtectedResult {
     fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
-        let architecture = context.architecture;
-        let shape = (architecture.output_ciphertexts(), architecture.output_level());
-        check_ciphertexts(&self.ciphertexts, shape, context)
+        let Context { parameters, architecture, key } = *context;
+        let scale = scales(architecture, parameters).map_err(|error| error.to_string())?.result;
+        let header = (architecture.output_level(), &scale, key);
+        check_ciphertexts(&self.ciphertexts, architecture.output_ciphertexts(), header, parameters)
     }
 }

@@ -1,7 +1,7 @@
 //! The owner of a network: the one who holds the secret.
 
 use super::architecture::{Architecture, Linear, Step};
-use super::encrypted::weight_scales;
+use super::encrypted::scales;
 use super::message::{
     Context, MESSAGE_LIMIT, ProtectedLayer, ProtectedNetwork, ProtectedResult, PublishedKeys,
 };
@@ -62,7 +62,7 @@ impl Owner {
     /// [`OwnerError::Ckks`], which cannot occur for parameters that were built.
     pub fn new(parameters: &Parameters, rng: &mut impl CryptoRng) -> Result<Self, OwnerError> {
         let mut seed = Zeroizing::new([0; SECRET_BYTES]);
-        rng.fill_bytes(&mut *seed);
+        rng.fill_bytes(seed.as_mut_slice());
         Self::from_secret(parameters, seed)
     }
 
@@ -115,7 +115,7 @@ impl Owner {
     ) -> Result<ProtectedNetwork, OwnerError> {
         let architecture = plan.architecture.clone();
         self.check(&architecture)?;
-        let scales = weight_scales(&architecture, &self.parameters)?;
+        let scales = scales(&architecture, &self.parameters)?.weights;
         let mut layers = Vec::new();
         for (((step, linear), scale), weights) in
             architecture.linear().zip(&scales).zip(&plan.weights)
@@ -136,7 +136,7 @@ impl Owner {
     ) -> Result<ProtectedLayer, OwnerError> {
         let mut seeds = |count: usize| -> Vec<Zeroizing<[u8; 32]>> {
             let mut seeds = vec![Zeroizing::new([0; 32]); count];
-            seeds.iter_mut().for_each(|seed| rng.fill_bytes(&mut **seed));
+            seeds.iter_mut().for_each(|seed| rng.fill_bytes(seed.as_mut_slice()));
             seeds
         };
         let encrypt = |slots: &[c64], level, scale: &Scale, seed: &Zeroizing<[u8; 32]>| {

@@ -140,8 +140,8 @@ mod tests {
                 let mut sums = vec![c64::default(); slots];
                 for (x, diagonals) in input.iter().zip(tiling.diagonals(&map, 3.0)) {
                     for (d, diagonal) in diagonals.iter().enumerate() {
-                        for t in 0..slots {
-                            sums[t] += diagonal[t] * x[(t + d) % slots];
+                        for (t, sum) in sums.iter_mut().enumerate() {
+                            *sum += diagonal[t] * x[(t + d) % slots];
                         }
                     }
                 }

@@ -1,10 +1,10 @@
 //! Figures 11 and 12 of the paper: how well a CNN reads images with another activation in its
 //! classifier, in the clear, simulated with the noise of encryption, and encrypted.
 
-use super::classifier::{behind, up_to};
+use super::classifier::{behind, classified, up_to};
 use super::{Classifier, Dataset, EvaluationError, Part};
 use crate::data::{Samples, Split};
-use crate::model::onnx;
+use crate::model::{Graph, Shape, onnx};
 use crate::polynomial::protected::{
     Edge, InputEncryptor, NoiseModel, Owner, Plan, Settings, Start,
 };
@@ -68,23 +68,11 @@ pub fn read_images(
     settings: &Settings,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Accuracy, EvaluationError> {
-    let (dataset, part) = Classifier::kind(model)?;
     let graph = onnx::import(model)?;
-    let cut = graph.nodes().len().saturating_sub(if part == Part::NoActivation { 3 } else { 4 });
+    let (dataset, cut, part) = classified(&graph, model)?;
     let (extractor, classifier) = (up_to(&graph, cut)?, behind(&graph, cut)?);
     let features =
-        |split, images: usize| -> Result<(Vec<ArrayD<f64>>, Vec<usize>), EvaluationError> {
-            let samples = Samples::open(data, split)?;
-            let images = images.min(samples.len());
-            let samples = samples.take(0, images)?;
-            let labels = samples.labels().map(<[usize]>::to_vec).unwrap_or_default();
-            let fitted = samples.fitted(graph.input_shape())?;
-            let features = fitted.par_iter().map(|image| {
-                done(1);
-                Ok(extractor.evaluate(&image)?)
-            });
-            Ok((features.collect::<Result<_, EvaluationError>>()?, labels))
-        };
+        |split, count| features(data, split, count, (&extractor, graph.input_shape()), done);
     let (inputs, labels) = features(Split::Test, count.images)?;
     let plain = inputs.par_iter().map(|x| Ok(largest(classifier.evaluate(x)?.iter())));
     let plain: Vec<usize> = plain.collect::<Result<_, EvaluationError>>()?;
@@ -101,13 +89,33 @@ pub fn read_images(
         return Ok(accuracy); // `bellerophon simulate` and `run` read images on that path
     }
     let (samples, _) = features(Split::Train, SAMPLES)?;
-    let replacement = Classifier { graph: classifier.clone(), inputs: Vec::new() }.replacement();
+    let replacement = Classifier::replacement(&classifier);
     let plan = Plan::new(&classifier, &replacement, settings, &samples)?;
     accuracy.predicted_precision = Some(plan.precision());
     accuracy.simulated = Some(reading(&simulated(&plan, &inputs, done)?));
     let first = &inputs[..count.encrypted.min(inputs.len())];
     accuracy.encrypted = Some(reading(&encrypted(&plan, first, done)?));
     Ok(accuracy)
+}
+
+/// What the extractor makes of the first images, which have this shape, and their labels.
+fn features(
+    data: &Path,
+    split: Split,
+    count: usize,
+    (extractor, shape): (&Graph, Shape),
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<(Vec<ArrayD<f64>>, Vec<usize>), EvaluationError> {
+    let samples = Samples::open(data, split)?;
+    let count = count.min(samples.len());
+    let samples = samples.take(0, count)?;
+    let labels = samples.labels().map(<[usize]>::to_vec).unwrap_or_default();
+    let images = samples.fitted(shape)?;
+    let features = images.par_iter().map(|image| {
+        done(1);
+        Ok(extractor.evaluate(&image)?)
+    });
+    Ok((features.collect::<Result<_, EvaluationError>>()?, labels))
 }
 
 fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> usize {

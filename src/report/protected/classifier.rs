@@ -66,9 +66,9 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::LastLayer, Self::NoActivation, Self::Square2x, Self::Relu, Self::WholeNetwork];
+    /// Those that take seconds: all but the whole network.
+    pub const CLASSIFIERS: [Self; 4] =
+        [Self::LastLayer, Self::NoActivation, Self::Square2x, Self::Relu];
 
     /// Whether its activations are exact, on the path of coefficients ([`crate::protect`]) and at 128
     /// bits alone; the others are polynomials in slots.
@@ -222,11 +222,11 @@ impl Classifier {
         Ok((dataset, part))
     }
 
-    /// What takes the place of activations.
+    /// What takes the place of activations in a classifier: what it was trained with, or `x^2 + 2x`.
     #[must_use]
-    pub fn replacement(&self) -> Replacement {
-        let trained =
-            self.graph.nodes().iter().any(|n| matches!(n.operator(), Operator::Polynomial(_)));
+    pub fn replacement(classifier: &Graph) -> Replacement {
+        let mut operators = classifier.nodes().iter().map(Node::operator);
+        let trained = operators.any(|operator| matches!(operator, Operator::Polynomial(_)));
         let activation = if trained { Activation::Trained } else { Activation::Square2x };
         Replacement { activation, pooling: Pooling::Mean, margin: 1.5 }
     }
@@ -255,7 +255,10 @@ fn random_inputs(size: usize, count: usize) -> Vec<ArrayD<f64>> {
 
 /// The data set that a CNN is for, the node that makes its features, and the part that its
 /// activation makes of its classifier.
-fn classified(graph: &Graph, path: &Path) -> Result<(Dataset, usize, Part), EvaluationError> {
+pub(super) fn classified(
+    graph: &Graph,
+    path: &Path,
+) -> Result<(Dataset, usize, Part), EvaluationError> {
     let refused = || EvaluationError::Classifier { path: path.display().to_string() };
     let operators: Vec<&Operator> = graph.nodes().iter().map(Node::operator).collect();
     let start = operators.iter().rposition(|operator| matches!(operator, Operator::Flatten));

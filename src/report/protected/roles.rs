@@ -208,7 +208,7 @@ fn protect(job: &Job) -> Result<Figures, EvaluationError> {
     let begun = Instant::now();
     let Classifier { graph, inputs } =
         Classifier::new(job.dataset, job.part, &job.source, SAMPLES)?;
-    let replacement = Classifier { graph: graph.clone(), inputs: Vec::new() }.replacement();
+    let replacement = Classifier::replacement(&graph);
     let (security, precision) = (job.security, job.precision);
     let settings = Settings { security, precision, ..Settings::default() };
     let plan = Plan::new(&graph, &replacement, &settings, &inputs)?;
@@ -222,7 +222,7 @@ fn protect(job: &Job) -> Result<Figures, EvaluationError> {
     write(job, "network.bin", &network)?;
     let keys = wire::to_bytes(&owner.publish_keys(plan.architecture(), &mut self::rng())?)?;
     write(job, "keys.bin", &keys)?;
-    write(job, "secret.bin", &**owner.secret())?;
+    write(job, "secret.bin", owner.secret().as_slice())?;
     let architecture = plan.architecture().clone();
     let deployed = Deployed { architecture, key: owner.key() };
     write(job, "architecture.json", &serde_json::to_vec(&deployed)?)?;

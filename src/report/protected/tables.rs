@@ -19,8 +19,8 @@ pub struct Method {
     pub data: [Option<PathBuf>; 2],
     /// The data sets.
     pub datasets: Vec<Dataset>,
-    /// Whether the whole network is evaluated too, which takes minutes.
-    pub whole_network: bool,
+    /// What is encrypted, of each.
+    pub parts: Vec<Part>,
     /// Bits of precision asked for.
     pub precision: f64,
     /// How often each step is done.
@@ -83,15 +83,7 @@ pub fn evaluate(
     for path in &method.models {
         kinds.push((path.clone(), Classifier::kind(path)?));
     }
-    let columns = method.datasets.iter().flat_map(|&dataset| {
-        let parts = Part::ALL.into_iter();
-        parts.flat_map(move |part| SECURITY.into_iter().map(move |s| (dataset, part, s)))
-    });
-    // no curve for the exact path at 192 and 256 bits is published
-    let exists = |part: Part, security: SecurityLevel| !part.is_exact() || security.bits() == 128;
-    let wanted = |part: Part| part != Part::WholeNetwork || method.whole_network;
-    let columns: Vec<_> =
-        columns.filter(|&(_, part, security)| exists(part, security) && wanted(part)).collect();
+    let columns = columns(&method);
     let mut rows = Vec::new();
     for (index, &(dataset, part, security)) in columns.iter().enumerate() {
         let name = format!("{}, {}, {} bits", dataset.name(), part.name(), security.bits());
@@ -112,6 +104,20 @@ pub fn evaluate(
     }
     let threads = rayon::current_num_threads();
     Ok(Evaluation { method, threads, rows })
+}
+
+/// Data set, part and security of each row.
+fn columns(method: &Method) -> Vec<(Dataset, Part, SecurityLevel)> {
+    let mut columns = Vec::new();
+    for &dataset in &method.datasets {
+        for &part in &method.parts {
+            // no curve for the exact path at 192 and 256 bits is published
+            let exists = |security: &SecurityLevel| !part.is_exact() || security.bits() == 128;
+            let levels = SECURITY.into_iter().filter(exists);
+            columns.extend(levels.map(|security| (dataset, part, security)));
+        }
+    }
+    columns
 }
 
 fn row(job: &Job, launch: Launch<'_>) -> Result<Row, EvaluationError> {

@@ -46,7 +46,7 @@ fn a_secret_survives_its_export() {
 #[test]
 fn nothing_of_the_owner_leaves_it() {
     let world = &*WORLD;
-    let secret: &[u8] = &**world.owner.secret();
+    let secret = world.owner.secret().as_slice();
     let contains = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|w| w == part);
     for bytes in [&world.bytes, &world.keys, &world.encrypted(1)] {
         assert!(!contains(bytes, secret));
