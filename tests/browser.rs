@@ -218,8 +218,7 @@ fn the_report_sorts_in_a_browser_and_fetches_nothing() {
     let gone = "getComputedStyle(document.querySelector('tr[data-group=exact]')).display";
     assert_eq!(browser.evaluate(gone), "none");
     // on a telephone nothing but tables is wider than the screen
-    let narrow =
-        json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
+    let narrow = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
     browser.call("Emulation.setDeviceMetricsOverride", &narrow);
     let width = browser.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
     assert!(width <= 390, "{width}");

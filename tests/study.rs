@@ -49,7 +49,8 @@ fn a_study_writes_its_files_and_says_where() {
         assert!(folder.path().join("report").join(name).is_file(), "{name}");
     }
     let study: Value =
-        serde_json::from_slice(&fs::read(path(folder.path(), "report/study.json")).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(path(folder.path(), "report/study.json")).unwrap())
+            .unwrap();
     assert_eq!((&study["images"], &study["seed"]), (&16.into(), &7.into()));
     let rows = study["rows"].as_array().unwrap();
     assert_eq!(rows[1]["classes_clear"].as_array().unwrap().len(), 16);
@@ -96,7 +97,9 @@ fn a_mirror_that_is_down_is_named() {
 
 #[test]
 fn files_of_mnist_that_are_there_are_not_downloaded() {
-    let Some(data) = mnist_folder("files_of_mnist_that_are_there_are_not_downloaded") else { return };
+    let Some(data) = mnist_folder("files_of_mnist_that_are_there_are_not_downloaded") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(data).unwrap() {
         let entry = entry.unwrap();

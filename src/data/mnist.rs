@@ -77,7 +77,9 @@ pub fn files() -> Vec<Original> {
 #[non_exhaustive]
 pub enum DownloadError {
     /// The folder or a file in it cannot be written or read.
-    #[error("cannot write {path:?}: {source}; what has arrived is kept, and the same command goes on")]
+    #[error(
+        "cannot write {path:?}: {source}; what has arrived is kept, and the same command goes on"
+    )]
     Write {
         /// The path.
         path: PathBuf,
@@ -85,7 +87,9 @@ pub enum DownloadError {
         source: io::Error,
     },
     /// A file of that name is another one.
-    #[error("{path:?} is there but is not the original: move it away or delete it, and download again")]
+    #[error(
+        "{path:?} is there but is not the original: move it away or delete it, and download again"
+    )]
     Other {
         /// The file.
         path: PathBuf,
@@ -192,7 +196,8 @@ enum Failure {
 
 impl<'a> Download<'a> {
     fn new(file: &'a Original, folder: &Path) -> Self {
-        let (whole, partial) = (folder.join(&file.name), folder.join(format!("{}.part", file.name)));
+        let (whole, partial) =
+            (folder.join(&file.name), folder.join(format!("{}.part", file.name)));
         Self { file, whole, partial }
     }
 
@@ -254,12 +259,7 @@ impl<'a> Download<'a> {
         Err(Failure::Mirror("what it gave is not the original (SHA-256 differs)".to_owned()))
     }
 
-    fn receive(
-        &self,
-        address: &str,
-        from: u64,
-        watch: &dyn Fn(Event<'_>),
-    ) -> Result<(), Failure> {
+    fn receive(&self, address: &str, from: u64, watch: &dyn Fn(Event<'_>)) -> Result<(), Failure> {
         let refused = |error: ureq::Error| Failure::Mirror(error.to_string());
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_connect(Some(PATIENCE))
@@ -273,7 +273,10 @@ impl<'a> Download<'a> {
         }
         let response = request.call().map_err(refused)?;
         let goes_on = response.status().as_u16() == 206
-            && response.headers().get("content-range").and_then(|range| range.to_str().ok())
+            && response
+                .headers()
+                .get("content-range")
+                .and_then(|range| range.to_str().ok())
                 .is_some_and(|range| range.starts_with(&format!("bytes {from}-")));
         let start = if goes_on { from } else { 0 };
         let mut options = OpenOptions::new();

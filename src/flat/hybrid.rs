@@ -17,13 +17,19 @@ impl Flat {
     pub fn of_program(program: &Program, noise: &NoiseModel) -> Result<Self, FlatError> {
         let follower = Follower { noise, dimension: clear::dimension(program) };
         let elements: HashMap<usize, usize> = follower.elements(&program.input);
-        let planned: Option<Vec<Planned<'_>>> =
-            program.steps.iter().enumerate().map(|(origin, step)| follower.step(origin, step)).collect();
+        let planned: Option<Vec<Planned<'_>>> = program
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(origin, step)| follower.step(origin, step))
+            .collect();
         let planned = planned.ok_or(FlatError::Dangling { step: 0 })?;
         let (register, factor) = (program.output_register().0, 1.0 / program.output_amplitude());
         let result = |place: &Place| (register, follower.number(place), factor, 0.0);
         let ends = Ends {
-            input: Box::new(move |number| (elements.get(&number).copied(), program.input_amplitude)),
+            input: Box::new(move |number| {
+                (elements.get(&number).copied(), program.input_amplitude)
+            }),
             input_noise: noise.fresh(),
             output: program.output.iter().map(result).collect(),
             turns: true,
@@ -112,7 +118,8 @@ impl<'a> Follower<'a> {
             let (Some(&index), Some(output)) = (found, map.outputs.get(ciphertext)) else {
                 return Row::constant(f64::NAN);
             };
-            let terms = output.terms.iter().flat_map(|term| products(step, term, target, dimension));
+            let terms =
+                output.terms.iter().flat_map(|term| products(step, term, target, dimension));
             Row { entries: terms.collect(), bias: output.biases[index] }
         }))
     }

@@ -24,7 +24,10 @@ fn images(count: u64) -> Vec<Vec<f64>> {
 fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() <= tolerance * (1.0 + expected.abs()), "{found} {expected}");
+        assert!(
+            (found - expected).abs() <= tolerance * (1.0 + expected.abs()),
+            "{found} {expected}"
+        );
     }
 }
 
@@ -123,7 +126,11 @@ impl InSlots {
         let flat = Flat::of_polynomial(&program, &noise, &refs(&images)).unwrap();
         let found = flat.results(&flat.run(&refs(&images)));
         for (seed, found) in found.iter().enumerate() {
-            assert_near(found, &polynomial::clear::evaluate(&program, &images[seed]).unwrap(), 1e-9);
+            assert_near(
+                found,
+                &polynomial::clear::evaluate(&program, &images[seed]).unwrap(),
+                1e-9,
+            );
             let image = tiny::image(graph.input_shape(), seed as u64);
             let plain: Vec<f64> = network.evaluate(&image).unwrap().into_iter().collect();
             assert_near(found, &plain, 1e-6);
@@ -147,9 +154,8 @@ fn programs_in_slots_have_the_results_of_the_clear_backend() {
 fn programs_in_slots_have_the_noise_of_the_simulated_backend() {
     let world = InSlots::new(Activation::LeastSquares(4), Pooling::Mean);
     let image = WORLD.image(3);
-    let simulate = |seed| {
-        polynomial::simulated::simulate(&world.program, &world.noise, &image, seed).unwrap()
-    };
+    let simulate =
+        |seed| polynomial::simulated::simulate(&world.program, &world.noise, &image, seed).unwrap();
     let expected: Vec<Vec<f64>> = (0..RUNS).map(simulate).collect();
     assert_same_spread(&flat_runs(&world.flat, &image), &expected);
 }

@@ -159,12 +159,17 @@ mod tests {
         let mut wrong = Flips::default();
         wrong.count(-0.5, true);
         wrong.count(0.25, true);
-        assert_eq!(wrong.merge(flips), Flips { comparisons: 8, flipped: 2, margins: 0.75, worst: 0.5 });
+        assert_eq!(
+            wrong.merge(flips),
+            Flips { comparisons: 8, flipped: 2, margins: 0.75, worst: 0.5 }
+        );
     }
 
     #[test]
     fn windows_that_do_not_halve_are_refused() {
-        for pool in [MaxPool::new([3, 2], [2, 2]), MaxPool { pads: [1; 4], ..MaxPool::new([2, 2], [2, 2]) }] {
+        for pool in
+            [MaxPool::new([3, 2], [2, 2]), MaxPool { pads: [1; 4], ..MaxPool::new([2, 2], [2, 2]) }]
+        {
             let refused = Comparison::new(5, 1.0, &pool, "pool");
             assert!(matches!(refused, Err(PolynomialError::Unsupported { .. })), "{refused:?}");
         }

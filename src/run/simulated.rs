@@ -54,7 +54,8 @@ impl NoiseModel {
         let dimension = self.parameters.ring().dimension();
         let all = dimension.ilog2();
         let each = by_ciphertext(placements, ciphertexts).into_iter().map(|targets| {
-            let levels = if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
+            let levels =
+                if zeroed { all } else { packing::levels(&targets, dimension).unwrap_or(all) };
             bridge::noise::to_ckks(&self.parameters, levels).sqrt()
         });
         each.collect()

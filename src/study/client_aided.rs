@@ -76,7 +76,8 @@ impl ClientAided {
 
     fn count(&mut self, layer: &Convolution, node: &Node, inputs: &Inputs) {
         let (outputs, group, rows, columns) = layer.weights.dim();
-        let channels = inputs.folded.node(node.inputs()[0]).map_or(0, |node| node.shape().channels());
+        let channels =
+            inputs.folded.node(node.inputs()[0]).map_or(0, |node| node.shape().channels());
         let taps = (rows * columns).saturating_sub(1);
         self.rotations += channels * taps;
         self.rotation_keys += taps; // maps of another width have their rows elsewhere

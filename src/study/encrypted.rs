@@ -48,7 +48,8 @@ pub(super) fn encrypted(
         }
         _ => return Ok(None),
     };
-    let clear: Vec<Vec<f64>> = clear.into_iter().map(|logits| logits.into_iter().collect()).collect();
+    let clear: Vec<Vec<f64>> =
+        clear.into_iter().map(|logits| logits.into_iter().collect()).collect();
     let pairs = run.logits.iter().zip(&clear).map(|(a, b)| (a.as_slice(), b.as_slice()));
     Ok(Some(Encrypted {
         classes: run.logits.iter().map(|logits| class(logits)).collect(),

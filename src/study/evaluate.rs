@@ -110,7 +110,8 @@ fn batch(
 }
 
 fn simulate(flat: &Flat, images: &[ArrayD<f64>], seeds: &[u64]) -> Vec<Vec<f64>> {
-    let images: Vec<Vec<f64>> = images.iter().map(|image| image.iter().copied().collect()).collect();
+    let images: Vec<Vec<f64>> =
+        images.iter().map(|image| image.iter().copied().collect()).collect();
     let images: Vec<&[f64]> = images.iter().map(Vec::as_slice).collect();
     flat.results(&flat.simulate(&images, seeds, &|_| true))
 }
@@ -134,9 +135,9 @@ fn hybrid_clear(
     let graph = hybrid.model.simplified();
     let mut values = graph.values(image)?;
     let stages = hybrid.compiled.stages.iter().filter(|stage| stage.activation.is_some());
-    let seen = stages.zip(windows).map(|(stage, (_, interval))| {
-        look(&values[stage.reading.index()], *interval)
-    });
+    let seen = stages
+        .zip(windows)
+        .map(|(stage, (_, interval))| look(&values[stage.reading.index()], *interval));
     let seen = seen.collect();
     Ok((values.swap_remove(graph.output().index()), seen))
 }
@@ -148,8 +149,7 @@ fn slots_clear(
 ) -> Result<(Vec<f64>, Vec<Seen>), StudyError> {
     let (mut value, mut seen) = (image.clone(), Vec::with_capacity(windows.len()));
     for stage in network.stages() {
-        if let (Layer::Activation(_), Some((_, interval))) =
-            (stage.kind(), windows.get(seen.len()))
+        if let (Layer::Activation(_), Some((_, interval))) = (stage.kind(), windows.get(seen.len()))
         {
             let values: Vec<f64> = value.iter().copied().collect();
             seen.push(look(&values, *interval));

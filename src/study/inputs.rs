@@ -79,9 +79,7 @@ impl Inputs {
         samples: Vec<ArrayD<f64>>,
         source: &Source,
     ) -> Result<Self, StudyError> {
-        let plain = images.par_iter().map(|image| {
-            Ok(graph.evaluate(image)?.into_iter().collect())
-        });
+        let plain = images.par_iter().map(|image| Ok(graph.evaluate(image)?.into_iter().collect()));
         let plain = plain.collect::<Result<_, StudyError>>()?;
         let digests = [digest(bytes), digest_of(&images, &labels), digest_of(&samples, &[])];
         let folded = fold_batch_normalization(&graph)?;

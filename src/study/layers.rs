@@ -76,9 +76,8 @@ pub(super) fn layers(
 
 /// Names with sums over images, which come in order.
 fn finish(names: Vec<String>, sums: Vec<Vec<Sums>>) -> Vec<Layer> {
-    let all = sums.into_iter().reduce(|a, b| {
-        a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect()
-    });
+    let all =
+        sums.into_iter().reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect());
     names.into_iter().zip(all.unwrap_or_default()).map(|(name, sums)| sums.layer(name)).collect()
 }
 
@@ -139,7 +138,8 @@ fn slots_layers(
         Ok(sums)
     });
     let sums: Vec<Vec<Sums>> = sums.collect::<Result<_, StudyError>>()?;
-    let name = |block: &&[PolynomialStage]| block.first().map_or("", PolynomialStage::name).to_owned();
+    let name =
+        |block: &&[PolynomialStage]| block.first().map_or("", PolynomialStage::name).to_owned();
     Ok(finish(blocks.iter().map(name).collect(), sums))
 }
 
@@ -253,7 +253,8 @@ fn hybrid_batch(
     };
     let layer = |(part, stage): (&Part, &Stage)| {
         let own = flat.simulate(&images, &seeds, &|step| part.steps.contains(&step));
-        let mut sums = Sums { flips: flips(hybrid, part, [&clear, &noisy], images.len()), ..Sums::default() };
+        let mut sums =
+            Sums { flips: flips(hybrid, part, [&clear, &noisy], images.len()), ..Sums::default() };
         for (lane, plain) in plain.iter().enumerate() {
             let expected = &plain[stage.result.index()];
             let found = results(&noisy, part, lane);

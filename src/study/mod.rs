@@ -267,8 +267,7 @@ impl Planned {
     }
 
     fn missing(&self) -> usize {
-        usize::from(self.cell.is_none())
-            + usize::from(self.images > 0 && self.encrypted.is_none())
+        usize::from(self.cell.is_none()) + usize::from(self.images > 0 && self.encrypted.is_none())
     }
 
     fn evaluate(

@@ -113,11 +113,7 @@ fn exact(preset: Preset, inputs: &Inputs, options: &Options) -> Result<Prepared,
     }
 }
 
-fn hybrid(
-    model: Model,
-    preset: Preset,
-    options: &Options,
-) -> Result<(Hybrid, Costs), StudyError> {
+fn hybrid(model: Model, preset: Preset, options: &Options) -> Result<(Hybrid, Costs), StudyError> {
     let compile = crate::compile::Options {
         target: preset.target(),
         costs: options.costs.clone(),
@@ -132,9 +128,8 @@ fn hybrid(
 
 fn hybrid_costs(compiled: &Compiled, machine: &Machine) -> Costs {
     let (program, parameters) = (&compiled.program, &compiled.parameters);
-    let ciphertext = parameters.ring().dimension() as f64
-        * f64::from(program.parameters.modulus_bits)
-        / 8.0;
+    let ciphertext =
+        parameters.ring().dimension() as f64 * f64::from(program.parameters.modulus_bits) / 8.0;
     let outputs = crate::compile::program::ciphertexts(&program.output) as f64;
     let count = |is: fn(&Operation) -> bool| {
         program.steps.iter().filter(|step| is(&step.operation)).count()
@@ -158,11 +153,7 @@ fn hybrid_costs(compiled: &Compiled, machine: &Machine) -> Costs {
 
 /// Activations replaced, max-pools exact. A composite sign has no program of this kind: its network in
 /// the clear is that of the same graph.
-fn mix(
-    activation: Activation,
-    inputs: &Inputs,
-    options: &Options,
-) -> Result<Prepared, StudyError> {
+fn mix(activation: Activation, inputs: &Inputs, options: &Options) -> Result<Prepared, StudyError> {
     let schemes: Schemes = format!("all={activation}").parse()?;
     let model = Model::from_graph(inputs.graph.clone())?;
     let simplified = model.simplified().clone();

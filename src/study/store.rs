@@ -91,7 +91,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StudyError::Corrupt`] for a file that is not as it was written.
-    pub fn load<T: DeserializeOwned>(&self, name: &str, key: &str) -> Result<Option<T>, StudyError> {
+    pub fn load<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        key: &str,
+    ) -> Result<Option<T>, StudyError> {
         let path = self.path(name, key);
         let text = match fs::read(&path) {
             Ok(text) => text,

@@ -14,8 +14,14 @@ fn root() -> PathBuf {
 
 fn options() -> Options {
     let rows = [
-        "exact", "square-mean", "chebyshev-3", "chebyshev-7-max", "minimax-7-max", "square-minimax-4",
-        "trained-square", "client-aided",
+        "exact",
+        "square-mean",
+        "chebyshev-3",
+        "chebyshev-7-max",
+        "minimax-7-max",
+        "square-minimax-4",
+        "trained-square",
+        "client-aided",
     ];
     Options {
         images: 24,
@@ -79,7 +85,7 @@ fn a_study_is_reproducible_goes_on_and_says_what_is_so() {
     let (options, first, second) = (options(), folder.path().join("a"), folder.path().join("b"));
     let inputs = inputs(&options);
     let (found, cells) = study(&inputs, &options, &first, "one day");
-    assert_eq!(found.findings.len(), 13);
+    assert_eq!(found.findings.len(), 14);
     check(&found, &inputs);
 
     // nothing is computed twice, and times alone tell two reports apart
@@ -135,7 +141,10 @@ fn check(study: &Study, inputs: &Inputs) {
         assert_eq!((cell.layers.len(), cell.ranges.len()), (5, 4), "{id}");
         let costs = cell.costs.as_ref().unwrap();
         assert!(costs.bootstrappings == 6508 && costs.security >= 128, "{costs:?}");
-        assert!(cell.layers.iter().all(|l| l.added > 0.0 && l.total < 0.3 * l.reference), "{cell:?}");
+        assert!(
+            cell.layers.iter().all(|l| l.added > 0.0 && l.total < 0.3 * l.reference),
+            "{cell:?}"
+        );
         assert!(cell.layers[0].comparisons.unwrap().count > 0);
     }
     // polynomials are worse, and more so in every layer

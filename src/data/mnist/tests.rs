@@ -40,7 +40,9 @@ impl Mirror {
                 let mut stream = stream.unwrap();
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
                 let mut range = None;
-                while let Some(Ok(line)) = lines.next().filter(|line| !matches!(line, Ok(l) if l.is_empty())) {
+                while let Some(Ok(line)) =
+                    lines.next().filter(|line| !matches!(line, Ok(l) if l.is_empty()))
+                {
                     if let Some((name, value)) = line.split_once(": ")
                         && name.eq_ignore_ascii_case("range")
                     {
@@ -60,16 +62,19 @@ impl Mirror {
 }
 
 fn answer(content: &[u8], manner: Manner, range: Option<&str>) -> Vec<u8> {
-    let from = range.and_then(|range| {
-        range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
-    });
+    let from = range
+        .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
     let head = |status: &str, length: usize, more: &str| {
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{more}\r\n")
     };
     let part = |from: usize, most: usize| {
         let (body, all) = (&content[from..], content.len());
         let more = format!("Content-Range: bytes {from}-{}/{all}\r\n", all - 1);
-        let head = if from == 0 { head("200 OK", all, "") } else { head("206 Partial Content", body.len(), &more) };
+        let head = if from == 0 {
+            head("200 OK", all, "")
+        } else {
+            head("206 Partial Content", body.len(), &more)
+        };
         [head.as_bytes(), &body[..body.len().min(most)]].concat()
     };
     match manner {
@@ -199,7 +204,10 @@ fn the_known_files_are_whole() {
     for Original { name, bytes, sha256 } in files {
         let path = folder.join(&name);
         if path.exists() {
-            assert_eq!((fs::metadata(&path).unwrap().len(), digest(&path).unwrap()), (bytes, sha256));
+            assert_eq!(
+                (fs::metadata(&path).unwrap().len(), digest(&path).unwrap()),
+                (bytes, sha256)
+            );
         }
     }
     assert!(is_original(&folder));

@@ -201,9 +201,10 @@ fn text(value: &impl Serialize) -> Vec<u8> {
 
 /// Layers and ranges as CSV.
 fn layers(findings: &[Finding]) -> String {
-    let mut text = "id,layer,values,reference_rms,added_rms,total_rms,comparisons,turned,turned_mean,\
+    let mut text =
+        "id,layer,values,reference_rms,added_rms,total_rms,comparisons,turned,turned_mean,\
                     turned_most\n"
-        .to_owned();
+            .to_owned();
     for finding in findings {
         for layer in &finding.cell.layers {
             let comparisons = layer.comparisons.map_or_else(

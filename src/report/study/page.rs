@@ -142,11 +142,8 @@ fn head(headings: &[(&str, &str, bool)]) -> String {
     let mut text = "<thead><tr>".to_owned();
     for (heading, title, numeric) in headings {
         let class = if *numeric { " class=\"n\"" } else { "" };
-        let title = if title.is_empty() {
-            String::new()
-        } else {
-            format!(" title=\"{}\"", escape(title))
-        };
+        let title =
+            if title.is_empty() { String::new() } else { format!(" title=\"{}\"", escape(title)) };
         let _ = write!(
             text,
             "<th scope=\"col\"{class}{title}><button type=\"button\">{}</button></th>",
@@ -217,8 +214,11 @@ fn results(report: &Report<'_>, context: &Context<'_>) -> String {
         columns.iter().map(|column| (column.heading, column.title, column.numeric)).collect();
     let rows = report.study.findings.iter().map(|finding| {
         let cells = columns.iter().map(|column| (column.value)(finding, context)).collect();
-        let attributes =
-            format!(" id=\"row-{}\" data-group=\"{}\"", finding.row.id(), slug(finding.row.group()));
+        let attributes = format!(
+            " id=\"row-{}\" data-group=\"{}\"",
+            finding.row.id(),
+            slug(finding.row.group())
+        );
         (attributes, cells)
     });
     let rows: Vec<_> = rows.collect();
@@ -242,11 +242,20 @@ fn charts(plots: &[Plot]) -> String {
     let mut text = "<h2 id=\"plots\">Plots</h2>\n".to_owned();
     let captions = [
         ("accuracy-time", "Accuracy against time. Each point is a row that has a program."),
-        ("accuracy-degree", "Accuracy in the clear against the degree of the polynomial: a higher \
-          degree helps until values leave the range that it was fitted on."),
-        ("error-layer", "How far the values behind each layer are from the plain network's, relative to \
-          their size."),
-        ("logit-errors", "Logits by the binary logarithm of their difference from the plain network's."),
+        (
+            "accuracy-degree",
+            "Accuracy in the clear against the degree of the polynomial: a higher \
+          degree helps until values leave the range that it was fitted on.",
+        ),
+        (
+            "error-layer",
+            "How far the values behind each layer are from the plain network's, relative to \
+          their size.",
+        ),
+        (
+            "logit-errors",
+            "Logits by the binary logarithm of their difference from the plain network's.",
+        ),
     ];
     for (name, caption) in captions {
         if let Some(plot) = plots.iter().find(|plot| plot.name == name) {
@@ -354,9 +363,10 @@ fn layers(report: &Report<'_>) -> String {
 }
 
 fn ranges(report: &Report<'_>) -> String {
-    let mut text = "<h3 id=\"ranges\">Ranges</h3>\n<p>What each activation's approximation or table holds \
+    let mut text =
+        "<h3 id=\"ranges\">Ranges</h3>\n<p>What each activation's approximation or table holds \
         for, taken from other images, and what it read.</p>\n"
-        .to_owned();
+            .to_owned();
     let images = report.inputs.images.len().max(1) as f64;
     let mut rows = Vec::new();
     for finding in &report.study.findings {
@@ -389,9 +399,10 @@ fn ranges(report: &Report<'_>) -> String {
 }
 
 fn confusions(plots: &[Plot]) -> String {
-    let mut text = "<h2 id=\"confusion\">Confusion matrices</h2>\n<p>Rows are labels, columns the class \
+    let mut text =
+        "<h2 id=\"confusion\">Confusion matrices</h2>\n<p>Rows are labels, columns the class \
         taken; numbers are images.</p>\n<div class=\"pair\">\n"
-        .to_owned();
+            .to_owned();
     for plot in plots.iter().filter(|plot| plot.name.starts_with("confusion-")) {
         text += &figure(plot, &shown(&plot.title));
     }
@@ -434,7 +445,8 @@ fn disagreements(report: &Report<'_>, context: &Context<'_>) -> String {
         for finding in rows.iter().filter(|finding| differs(finding, index)) {
             let class = best(finding).and_then(|classes| classes.get(index)).copied();
             let name = format!("{}, {}", finding.row.activation(), finding.row.pooling());
-            let name = if finding.row.group() == Group::Exact { finding.row.activation() } else { name };
+            let name =
+                if finding.row.group() == Group::Exact { finding.row.activation() } else { name };
             let _ = write!(
                 text,
                 "<br><span class=\"off\">{}: {}</span>",
@@ -448,9 +460,10 @@ fn disagreements(report: &Report<'_>, context: &Context<'_>) -> String {
 }
 
 fn papers(report: &Report<'_>, context: &Context<'_>) -> String {
-    let mut text = "<h2 id=\"papers\">Beside two papers</h2>\n<p>Their figures, on their hardware and their \
+    let mut text =
+        "<h2 id=\"papers\">Beside two papers</h2>\n<p>Their figures, on their hardware and their \
         networks; not measured here.</p>\n<dl>"
-        .to_owned();
+            .to_owned();
     for (index, paper) in PAPERS.iter().enumerate() {
         let _ = write!(
             text,
@@ -472,26 +485,34 @@ fn papers(report: &Report<'_>, context: &Context<'_>) -> String {
             _ => "",
         };
         let source = format!("theirs: paper {}, table {}", figure.paper + 1, figure.table);
-        rows.push((String::new(), vec![
-            Value::Text(source),
-            Value::Text(format!("{stage}{}", figure.of)),
-            Value::Text(figure.what.to_owned()),
-            Value::Text(figure.value.to_owned()),
-            figure.security.map_or(Value::None, |bits| Value::Number(f64::from(bits), 0)),
-        ]));
+        rows.push((
+            String::new(),
+            vec![
+                Value::Text(source),
+                Value::Text(format!("{stage}{}", figure.of)),
+                Value::Text(figure.what.to_owned()),
+                Value::Text(figure.value.to_owned()),
+                figure.security.map_or(Value::None, |bits| Value::Number(f64::from(bits), 0)),
+            ],
+        ));
     }
     for id in ["plain", "client-aided", "exact-balanced", "trained-square2x"] {
-        let Some(finding) = report.study.findings.iter().find(|f| f.row.id() == id) else { continue };
+        let Some(finding) = report.study.findings.iter().find(|f| f.row.id() == id) else {
+            continue;
+        };
         let security = finding.cell.costs.as_ref().map(|costs| costs.security);
         let security = security.map_or(Value::None, |bits| Value::Number(f64::from(bits), 0));
         let mut push = |what: &str, value: String| {
-            rows.push((String::new(), vec![
-                Value::Text("ours".to_owned()),
-                Value::Text(finding.row.name()),
-                Value::Text(what.to_owned()),
-                Value::Text(value),
-                security.clone(),
-            ]));
+            rows.push((
+                String::new(),
+                vec![
+                    Value::Text("ours".to_owned()),
+                    Value::Text(finding.row.name()),
+                    Value::Text(what.to_owned()),
+                    Value::Text(value),
+                    security.clone(),
+                ],
+            ));
         };
         if let Some(percent) = accuracy(best(finding), context) {
             push("accuracy", format!("{percent:.2} %"));
@@ -518,15 +539,33 @@ fn method(report: &Report<'_>) -> String {
     let [model, images, samples] = &inputs.digests;
     let entries = [
         ("program", format!("bellerophon {}", env!("CARGO_PKG_VERSION"))),
-        ("model", format!("{}, {} parameters, SHA-256 {model}", report.model_name(), inputs.graph.parameter_count())),
-        ("images", format!("{} ({}), SHA-256 of values and labels {images}", inputs.images.len(), report.source())),
+        (
+            "model",
+            format!(
+                "{}, {} parameters, SHA-256 {model}",
+                report.model_name(),
+                inputs.graph.parameter_count()
+            ),
+        ),
+        (
+            "images",
+            format!(
+                "{} ({}), SHA-256 of values and labels {images}",
+                inputs.images.len(),
+                report.source()
+            ),
+        ),
         ("ranges from", format!("{} other images, SHA-256 {samples}", inputs.samples.len())),
         ("seed", options.seed.to_string()),
         ("predictions for", predicted.clone()),
     ];
     let mut text = "<h2 id=\"method\">Method and machine</h2>\n<dl>".to_owned();
     for (name, value) in entries {
-        let value = if inputs.shipped { value.replace(" other images", " of the same images") } else { value };
+        let value = if inputs.shipped {
+            value.replace(" other images", " of the same images")
+        } else {
+            value
+        };
         let _ = write!(text, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
     }
     let _ = write!(
@@ -550,6 +589,9 @@ fn method(report: &Report<'_>) -> String {
 }
 
 /// Rows of a table of times.
-pub(super) fn times_table(headings: &[(&str, &str, bool)], rows: &[(String, Vec<Value>)]) -> String {
+pub(super) fn times_table(
+    headings: &[(&str, &str, bool)],
+    rows: &[(String, Vec<Value>)],
+) -> String {
     table("Measured times", headings, rows)
 }

@@ -4,10 +4,10 @@
 use super::table::{Context, accuracy, best};
 use crate::study::cell::{BINS, LOWEST};
 use crate::study::{Finding, Group, StudyError};
-use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::coord::Shift;
-use plotters::style::FontStyle;
+use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::prelude::*;
+use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::sync::Once;
 
@@ -95,7 +95,11 @@ fn register_fonts() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
         // a font that cannot be read is an error where it is drawn with
-        let _ = plotters::style::register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
+        let _ = plotters::style::register_font(
+            "sans-serif",
+            FontStyle::Normal,
+            dejavu::sans::regular(),
+        );
     });
 }
 
@@ -164,13 +168,14 @@ fn png(
     }
     let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
     let mean = |x: u32, y: u32, channel: u32| {
-        let square = (0..SAMPLES * SAMPLES).map(|i| (x * SAMPLES + i % SAMPLES, y * SAMPLES + i / SAMPLES));
-        let bytes = square.map(|(x, y)| u32::from(pixels[((y * large.0 + x) * 3 + channel) as usize]));
+        let square =
+            (0..SAMPLES * SAMPLES).map(|i| (x * SAMPLES + i % SAMPLES, y * SAMPLES + i / SAMPLES));
+        let bytes =
+            square.map(|(x, y)| u32::from(pixels[((y * large.0 + x) * 3 + channel) as usize]));
         (bytes.sum::<u32>() / (SAMPLES * SAMPLES)) as u8
     };
-    let small: Vec<u8> = (0..width * height * 3)
-        .map(|at| mean(at / 3 % width, at / 3 / width, at % 3))
-        .collect();
+    let small: Vec<u8> =
+        (0..width * height * 3).map(|at| mean(at / 3 % width, at / 3 / width, at % 3)).collect();
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
@@ -355,7 +360,7 @@ pub(super) fn accuracy_against_degree(
                 .light_line_style(TRANSPARENT)
                 .bold_line_style(GRID.stroke_width(canvas.scale))
                 .axis_style(GRID.stroke_width(canvas.scale))
-            .set_all_tick_mark_size(canvas.px(4))
+                .set_all_tick_mark_size(canvas.px(4))
                 .label_style(canvas.font(12))
                 .axis_desc_style(canvas.font(12))
                 .x_labels(0)
@@ -372,8 +377,13 @@ pub(super) fn accuracy_against_degree(
             }
             for (family, colour) in families.iter().zip(SERIES) {
                 let points = line(group, family);
-                chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2 * canvas.scale)))?;
-                let marks = points.into_iter().map(|point| Circle::new(point, canvas.px(4), colour.filled()));
+                chart.draw_series(LineSeries::new(
+                    points.clone(),
+                    colour.stroke_width(2 * canvas.scale),
+                ))?;
+                let marks = points
+                    .into_iter()
+                    .map(|point| Circle::new(point, canvas.px(4), colour.filled()));
                 chart.draw_series(marks)?;
             }
         }
@@ -446,8 +456,12 @@ pub(super) fn error_by_layer(findings: &[Finding]) -> Result<Plot, StudyError> {
         }
         for (finding, colour) in &rows {
             let points = line(finding);
-            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2 * canvas.scale)))?;
-            let marks = points.into_iter().map(|point| Circle::new(point, canvas.px(4), colour.filled()));
+            chart.draw_series(LineSeries::new(
+                points.clone(),
+                colour.stroke_width(2 * canvas.scale),
+            ))?;
+            let marks =
+                points.into_iter().map(|point| Circle::new(point, canvas.px(4), colour.filled()));
             chart.draw_series(marks)?;
         }
         Ok(())
@@ -487,7 +501,7 @@ pub(super) fn histograms(findings: &[Finding]) -> Result<Plot, StudyError> {
                 .light_line_style(TRANSPARENT)
                 .bold_line_style(GRID.stroke_width(canvas.scale))
                 .axis_style(GRID.stroke_width(canvas.scale))
-            .set_all_tick_mark_size(canvas.px(4))
+                .set_all_tick_mark_size(canvas.px(4))
                 .label_style(canvas.font(11))
                 .axis_desc_style(canvas.font(11))
                 .x_labels(5)
@@ -510,7 +524,10 @@ pub(super) fn histograms(findings: &[Finding]) -> Result<Plot, StudyError> {
 }
 
 /// Which class each row takes for which label.
-pub(super) fn confusion(finding: &Finding, context: &Context<'_>) -> Option<Result<Plot, StudyError>> {
+pub(super) fn confusion(
+    finding: &Finding,
+    context: &Context<'_>,
+) -> Option<Result<Plot, StudyError>> {
     const SIDE: i32 = 30;
     const EDGE: (i32, i32) = (54, 62);
     let classes = best(finding)?;
@@ -520,7 +537,8 @@ pub(super) fn confusion(finding: &Finding, context: &Context<'_>) -> Option<Resu
     }
     let mut counts = vec![vec![0_u32; count]; count];
     for (&label, &class) in context.inputs.labels.iter().zip(classes) {
-        let cell = counts.get_mut(usize::from(label)).and_then(|row| row.get_mut(usize::from(class)));
+        let cell =
+            counts.get_mut(usize::from(label)).and_then(|row| row.get_mut(usize::from(class)));
         *cell? += 1;
     }
     let title = format!("Confusion matrix of {}", finding.row.name());

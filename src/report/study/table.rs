@@ -156,8 +156,12 @@ pub(super) const COLUMNS: [Column; 23] = [
         Value::Text(f.row.group().name().to_owned())
     }),
     column(
-        ["accuracy_percent", "accuracy %", "Right by the labels, in simulation with the noise model; \
-          in the clear where there is no program"],
+        [
+            "accuracy_percent",
+            "accuracy %",
+            "Right by the labels, in simulation with the noise model; \
+          in the clear where there is no program",
+        ],
         true,
         |f, c| percent(accuracy(best(f), c)),
     ),
@@ -166,30 +170,32 @@ pub(super) const COLUMNS: [Column; 23] = [
         true,
         |f, c| percent(accuracy(Some(&f.cell.clear), c)),
     ),
+    column(["loss_points", "lost", "Points of accuracy below the plain network"], true, |f, c| {
+        percent(accuracy(best(f), c).map(|own| c.plain_accuracy - own))
+    }),
+    column(["agreement_percent", "agrees %", "The plain network's class"], true, |f, c| {
+        percent(best(f).map(|classes| Share::same(classes, c.plain).percent()))
+    }),
     column(
-        ["loss_points", "lost", "Points of accuracy below the plain network"],
-        true,
-        |f, c| percent(accuracy(best(f), c).map(|own| c.plain_accuracy - own)),
-    ),
-    column(
-        ["agreement_percent", "agrees %", "The plain network's class"],
-        true,
-        |f, c| percent(best(f).map(|classes| Share::same(classes, c.plain).percent())),
-    ),
-    column(
-        ["logit_error_rms", "logit rms", "Root mean square difference of logits from the plain \
-          network's (trained rows: from their own network's in the clear)"],
+        [
+            "logit_error_rms",
+            "logit rms",
+            "Root mean square difference of logits from the plain \
+          network's (trained rows: from their own network's in the clear)",
+        ],
         true,
         |f, _| error(f, f.cell.errors.rms),
     ),
+    column(["logit_error_worst", "worst", "Largest difference of a logit"], true, |f, _| {
+        error(f, f.cell.errors.worst)
+    }),
     column(
-        ["logit_error_worst", "worst", "Largest difference of a logit"],
-        true,
-        |f, _| error(f, f.cell.errors.worst),
-    ),
-    column(
-        ["outside_values_percent", "outside %", "Inputs of activations outside the range of their \
-          approximation or table"],
+        [
+            "outside_values_percent",
+            "outside %",
+            "Inputs of activations outside the range of their \
+          approximation or table",
+        ],
         true,
         |f, c| outside(f, false, c),
     ),
@@ -202,27 +208,31 @@ pub(super) const COLUMNS: [Column; 23] = [
         f.encrypted.as_ref().map_or(Value::None, |e| Value::Number(e.classes.len() as f64, 0))
     }),
     column(
-        ["encrypted_accuracy_percent", "its accuracy %", "Of encrypted runs, with its 95 % Wilson \
-          interval"],
+        [
+            "encrypted_accuracy_percent",
+            "its accuracy %",
+            "Of encrypted runs, with its 95 % Wilson \
+          interval",
+        ],
         true,
         |f, c| encrypted(f, &c.inputs.labels),
     ),
     column(
-        ["encrypted_agreement_percent", "its agreement %", "Encrypted runs with the plain network's \
-          class, with its 95 % Wilson interval"],
+        [
+            "encrypted_agreement_percent",
+            "its agreement %",
+            "Encrypted runs with the plain network's \
+          class, with its 95 % Wilson interval",
+        ],
         true,
         |f, c| encrypted(f, c.plain),
     ),
-    column(
-        ["seconds_predicted", "seconds", "Predicted seconds of one image"],
-        true,
-        |f, _| cost(f, 2, |costs| costs.seconds),
-    ),
-    column(
-        ["bootstrappings", "bootstrappings", "In TFHE, of one image"],
-        true,
-        |f, _| cost(f, 0, |costs| costs.bootstrappings as f64),
-    ),
+    column(["seconds_predicted", "seconds", "Predicted seconds of one image"], true, |f, _| {
+        cost(f, 2, |costs| costs.seconds)
+    }),
+    column(["bootstrappings", "bootstrappings", "In TFHE, of one image"], true, |f, _| {
+        cost(f, 0, |costs| costs.bootstrappings as f64)
+    }),
     column(
         ["depth", "depth", "Levels of CKKS, or tables of TFHE one behind the other"],
         true,
@@ -233,26 +243,18 @@ pub(super) const COLUMNS: [Column; 23] = [
         true,
         |f, _| cost(f, 2, |costs| costs.memory / 1e9),
     ),
-    column(
-        ["keys_gigabytes", "keys GB", "Evaluation keys in memory"],
-        true,
-        |f, _| cost(f, 3, |costs| costs.keys / 1e9),
-    ),
-    column(
-        ["input_kilobytes", "in kB", "An encrypted image"],
-        true,
-        |f, _| cost(f, 0, |costs| costs.messages[0] / 1e3),
-    ),
-    column(
-        ["output_kilobytes", "out kB", "An encrypted result"],
-        true,
-        |f, _| cost(f, 0, |costs| costs.messages[1] / 1e3),
-    ),
-    column(
-        ["security_bits", "security", "Bits by the published estimates"],
-        true,
-        |f, _| cost(f, 0, |costs| f64::from(costs.security)),
-    ),
+    column(["keys_gigabytes", "keys GB", "Evaluation keys in memory"], true, |f, _| {
+        cost(f, 3, |costs| costs.keys / 1e9)
+    }),
+    column(["input_kilobytes", "in kB", "An encrypted image"], true, |f, _| {
+        cost(f, 0, |costs| costs.messages[0] / 1e3)
+    }),
+    column(["output_kilobytes", "out kB", "An encrypted result"], true, |f, _| {
+        cost(f, 0, |costs| costs.messages[1] / 1e3)
+    }),
+    column(["security_bits", "security", "Bits by the published estimates"], true, |f, _| {
+        cost(f, 0, |costs| f64::from(costs.security))
+    }),
     column(["note", "note", "Why it cannot run, or what to know of it"], false, |f, _| {
         let notes = [&f.cell.refusal, &f.cell.note, &f.not_encrypted];
         let mut notes: Vec<&str> = notes.into_iter().flatten().map(String::as_str).collect();
@@ -332,7 +334,10 @@ mod tests {
     #[test]
     fn values_are_written_for_people_and_machines() {
         assert_eq!(Value::Number(98.765, 2).text(), "98.77");
-        assert_eq!((number(3.2e9, 2), number(1.5e-7, 4), number(0.0, 1)), ("3.2e9".into(), "1.5e-7".into(), "0.0".into()));
+        assert_eq!(
+            (number(3.2e9, 2), number(1.5e-7, 4), number(0.0, 1)),
+            ("3.2e9".into(), "1.5e-7".into(), "0.0".into())
+        );
         let interval = Value::Interval(90.0, [59.6, 98.2]);
         assert_eq!((interval.text(), interval.key()), ("90.0 [59.6, 98.2]".to_owned(), Some(90.0)));
         assert_eq!(Value::Counted(17.0, "levels").text(), "17 levels");

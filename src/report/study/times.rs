@@ -93,11 +93,13 @@ pub(super) fn block(report: &Report<'_>) -> String {
 
 /// The same as CSV.
 pub(super) fn csv(report: &Report<'_>) -> String {
-    let mut text = "id,name,images,threads,seconds_mean,seconds_least,seconds_most,seconds_predicted,\
+    let mut text =
+        "id,name,images,threads,seconds_mean,seconds_least,seconds_most,seconds_predicted,\
                     key_seconds,peak_memory_bytes,memory_bytes_predicted\n"
-        .to_owned();
+            .to_owned();
     for row in rows(report) {
-        let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        let optional =
+            |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
         let fields = [
             row.id,
             field(&row.name),
