@@ -74,7 +74,7 @@ pub(super) fn accuracy_against_time(
         keys(canvas, &entries, 280)?;
         let mut chart = ChartBuilder::on(canvas.area)
             .margin(canvas.px(14))
-            .margin_top(canvas.px(64))
+            .margin_top(canvas.px(76))
             .x_label_area_size(canvas.px(46))
             .y_label_area_size(canvas.px(50))
             .build_cartesian_2d(axis.clone(), 0.0..100.0)?;
