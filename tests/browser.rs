@@ -165,6 +165,54 @@ fn report(folder: &Path) -> PathBuf {
     folder.join("report.html")
 }
 
+const TABLE: &str = "#results ~ .scroll table";
+
+/// A click on a heading sorts the table, another one the other way.
+fn check_sorting(browser: &mut Browser) {
+    let column = browser.evaluate(&format!(
+        "[...document.querySelectorAll('{TABLE} thead th')].findIndex((h) => h.textContent === 'accuracy %')"
+    ));
+    let column = column.as_u64().unwrap();
+    assert!(column > 0);
+    let values = format!(
+        "[...document.querySelector('{TABLE}').tBodies[0].rows].map((r) => \
+         Number(r.cells[{column}].dataset.key))"
+    );
+    let numbers = |values: Value| -> Vec<f64> {
+        values.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let before = numbers(browser.evaluate(&values));
+    assert_eq!(before.len(), 8);
+    let heading = format!("{TABLE} thead th:nth-child({})", column + 1);
+    let state = format!("document.querySelector('{heading}').getAttribute('aria-sort')");
+    browser.click(&format!("{heading} button"));
+    let mut sorted = before.clone();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    assert_ne!(sorted, before, "the table was sorted before");
+    assert_eq!(numbers(browser.evaluate(&values)), sorted);
+    assert_eq!(browser.evaluate(&state), "descending");
+    browser.click(&format!("{heading} button"));
+    sorted.reverse();
+    assert_eq!(numbers(browser.evaluate(&values)), sorted);
+    assert_eq!(browser.evaluate(&state), "ascending");
+}
+
+/// No script has failed, nothing was logged, and nothing but the page was asked for.
+fn check_silence(browser: &Browser, page: &Path) {
+    for method in ["Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled"] {
+        let found: Vec<&Value> = browser.of(method).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+    let own = format!("file://{}", page.display());
+    let fetched: Vec<&str> = browser
+        .of("Network.requestWillBeSent")
+        .filter_map(|event| event["params"]["request"]["url"].as_str())
+        .collect();
+    assert!(fetched.contains(&own.as_str()), "requests are not seen: {fetched:?}");
+    let foreign = |address: &&str| **address != own && !address.starts_with("data:");
+    assert_eq!(fetched.iter().copied().find(|address| foreign(address)), None);
+}
+
 #[test]
 fn the_report_sorts_in_a_browser_and_fetches_nothing() {
     let Some(program) = chromium().filter(|_| cfg!(unix)) else {
@@ -184,35 +232,7 @@ fn the_report_sorts_in_a_browser_and_fetches_nothing() {
     assert!(browser.evaluate("document.images.length").as_u64() > Some(0));
     let drawn = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)";
     assert_eq!(browser.evaluate(drawn), true);
-
-    // the accuracy of each row, in the order of the table
-    let table = "#results ~ .scroll table";
-    let column = browser.evaluate(&format!(
-        "[...document.querySelectorAll('{table} thead th')].findIndex((h) => h.textContent === 'accuracy %')"
-    ));
-    let column = column.as_u64().unwrap();
-    assert!(column > 0);
-    let values = format!(
-        "[...document.querySelector('{table}').tBodies[0].rows].map((r) => \
-         Number(r.cells[{column}].dataset.key))"
-    );
-    let numbers = |values: Value| -> Vec<f64> {
-        values.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
-    };
-    let before = numbers(browser.evaluate(&values));
-    assert_eq!(before.len(), 8);
-    let heading = format!("{table} thead th:nth-child({})", column + 1);
-    let state = format!("document.querySelector('{heading}').getAttribute('aria-sort')");
-    browser.click(&format!("{heading} button"));
-    let mut sorted = before.clone();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    assert_ne!(sorted, before, "the table was sorted before");
-    assert_eq!(numbers(browser.evaluate(&values)), sorted);
-    assert_eq!(browser.evaluate(&state), "descending");
-    browser.click(&format!("{heading} button"));
-    sorted.reverse();
-    assert_eq!(numbers(browser.evaluate(&values)), sorted);
-    assert_eq!(browser.evaluate(&state), "ascending");
+    check_sorting(&mut browser);
     // a group that is left out is gone
     browser.click("input[data-group=exact]");
     let gone = "getComputedStyle(document.querySelector('tr[data-group=exact]')).display";
@@ -222,16 +242,5 @@ fn the_report_sorts_in_a_browser_and_fetches_nothing() {
     browser.call("Emulation.setDeviceMetricsOverride", &narrow);
     let width = browser.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
     assert!(width <= 390, "{width}");
-
-    for method in ["Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled"] {
-        let found: Vec<&Value> = browser.of(method).collect();
-        assert!(found.is_empty(), "{found:?}");
-    }
-    let own = format!("file://{}", page.display());
-    let fetched: Vec<&str> = browser
-        .of("Network.requestWillBeSent")
-        .filter_map(|event| event["params"]["request"]["url"].as_str())
-        .filter(|address| *address != own && !address.starts_with("data:"))
-        .collect();
-    assert!(fetched.is_empty(), "{fetched:?}");
+    check_silence(&browser, &page);
 }

@@ -229,22 +229,7 @@ fn replaced(
             let polynomial = Polynomial::new(Basis::Monomial, interval, coefficients)?;
             (Kind::Activation(Approximation::Polynomial(polynomial)), None)
         }
-        Operator::MaxPool(pool)
-            if matches!(replacement.pooling, Pooling::Max | Pooling::Minimax(_)) =>
-        {
-            (Kind::Maximum { pool: *pool, comparison: None }, Some(Operator::MaxPool(*pool)))
-        }
-        Operator::MaxPool(pool) => {
-            let pool = unpadded(
-                node,
-                MeanPool { pads: pool.pads, ..MeanPool::new(pool.kernel, pool.strides) },
-            )?;
-            let factor = match replacement.pooling {
-                Pooling::Mean => 1.0,
-                _ => (pool.kernel[0] * pool.kernel[1]) as f64,
-            };
-            (Kind::Pool { pool, factor }, Some(Operator::MeanPool(pool)))
-        }
+        Operator::MaxPool(pool) => replaced_pool(node, pool, replacement.pooling)?,
         Operator::MeanPool(pool) => {
             let pool = unpadded(node, *pool)?;
             (Kind::Pool { pool, factor: 1.0 }, Some(Operator::MeanPool(pool)))
@@ -265,6 +250,25 @@ fn replaced(
         layer.push(node.name(), operator, vec![layer.input()])?;
     }
     Ok(Stage { name: node.name().to_owned(), kind, layer, range: Range::EMPTY })
+}
+
+/// What takes the place of a max-pool; how values are compared is not known yet.
+fn replaced_pool(
+    node: &Node,
+    pool: &MaxPool,
+    pooling: Pooling,
+) -> Result<(Kind, Option<Operator>), PolynomialError> {
+    let factor = match pooling {
+        Pooling::Mean => 1.0,
+        Pooling::Sum => (pool.kernel[0] * pool.kernel[1]) as f64,
+        Pooling::Max | Pooling::Minimax(_) => {
+            let kind = Kind::Maximum { pool: *pool, comparison: None };
+            return Ok((kind, Some(Operator::MaxPool(*pool))));
+        }
+    };
+    let mean = MeanPool { pads: pool.pads, ..MeanPool::new(pool.kernel, pool.strides) };
+    let pool = unpadded(node, mean)?;
+    Ok((Kind::Pool { pool, factor }, Some(Operator::MeanPool(pool))))
 }
 
 /// The stage with the comparison that its maximum is asked for.

@@ -169,8 +169,8 @@ impl LogitErrors {
 }
 
 fn bin(error: f64) -> usize {
-    let bin = error.log2().floor() as i64 - i64::from(LOWEST) + 1;
-    if error.is_nan() { BINS - 1 } else { bin.clamp(0, BINS as i64 - 1) as usize }
+    let bin = error.log2().floor() - f64::from(LOWEST) + 1.0;
+    if error.is_nan() { BINS - 1 } else { bin.clamp(0.0, BINS as f64 - 1.0) as usize }
 }
 
 /// The index of the largest value; of none that is a number, the first.

@@ -6,6 +6,7 @@ use super::network::{Hybrid, Network, compares};
 use super::{Inputs, Options, StudyError};
 use crate::compile::{Function, Model, Operation, Program, Stage};
 use crate::flat::LANES;
+use crate::model::{Graph, Node};
 use crate::polynomial::maximum::Flips;
 use crate::polynomial::network::{Kind, Stage as PolynomialStage};
 use crate::polynomial::{Approximation, PolynomialNetwork};
@@ -81,66 +82,69 @@ fn finish(names: Vec<String>, sums: Vec<Vec<Sums>>) -> Vec<Layer> {
     names.into_iter().zip(all.unwrap_or_default()).map(|(name, sums)| sums.layer(name)).collect()
 }
 
-fn slots_layers(
-    network: &PolynomialNetwork,
-    inputs: &Inputs,
-    options: &Options,
-) -> Result<Vec<Layer>, StudyError> {
-    let mut blocks: Vec<&[PolynomialStage]> = Vec::new();
-    let mut rest = network.stages();
+/// A linear layer and what follows it.
+type Block<'a> = &'a [PolynomialStage];
+
+fn blocks(network: &PolynomialNetwork) -> Vec<Block<'_>> {
+    let (mut blocks, mut rest) = (Vec::new(), network.stages());
     while !rest.is_empty() {
         let next = rest.iter().skip(1).position(|stage| *stage.kind() == Kind::Affine);
         let (block, others) = rest.split_at(next.map_or(rest.len(), |next| next + 1));
         blocks.push(block);
         rest = others;
     }
-    // the plain network's value behind each block is found by the name of its last layer
+    blocks
+}
+
+fn slots_layers(
+    network: &PolynomialNetwork,
+    inputs: &Inputs,
+    options: &Options,
+) -> Result<Vec<Layer>, StudyError> {
+    // the plain network with the same layers in the same order: as trained, or pooling first
     let plain = Model::from_graph(inputs.graph.clone())?;
-    let graphs = [&inputs.folded, plain.simplified()];
-    let names = |graph: &crate::model::Graph| -> Option<Vec<usize>> {
-        let find = |block: &&[PolynomialStage]| {
-            let name = block.last()?.name();
-            graph.nodes().iter().position(|node| node.name() == name)
-        };
-        let ends: Vec<usize> = blocks.iter().map(find).collect::<Option<_>>()?;
-        ends.is_sorted().then_some(ends)
+    let names = |graph: &&Graph| {
+        let names = graph.nodes().iter().skip(1).map(Node::name);
+        names.eq(network.stages().iter().map(PolynomialStage::name))
     };
-    let shape = |graph: &crate::model::Graph| {
-        let kinds = graph.nodes().iter().skip(1).map(crate::model::Node::name);
-        kinds.eq(network.stages().iter().map(PolynomialStage::name))
-    };
-    let Some(graph) = graphs.into_iter().find(|graph| shape(graph)) else {
+    let Some(graph) = [&inputs.folded, plain.simplified()].into_iter().find(names) else {
         return Ok(Vec::new());
     };
-    let Some(ends) = names(graph) else { return Ok(Vec::new()) };
+    let blocks = blocks(network);
     let images = &inputs.images[..inputs.images.len().min(options.traced)];
-    let sums = images.par_iter().map(|image| {
-        let plain = graph.values(image)?;
-        let (mut own, mut sums) = (image.clone(), Vec::with_capacity(blocks.len()));
-        let mut before = image.clone();
-        for (block, &end) in blocks.iter().zip(&ends) {
-            let mut flips = None;
-            let added = run_block(block, before, &mut None)?;
-            own = run_block(block, own, &mut Some(&mut flips))?;
-            let expected = &plain[end];
-            sums.push(Sums {
-                values: expected.len(),
-                count: expected.len() as f64,
-                reference: expected.iter().map(|x| x * x).sum(),
-                added: squares(&added, expected),
-                total: squares(&own, expected),
-                flips,
-            });
-            let dimensions = graph.nodes()[end].shape().dimensions();
-            before = ArrayD::from_shape_vec(IxDyn(&dimensions), expected.clone())
-                .unwrap_or_else(|_| added);
-        }
-        Ok(sums)
-    });
+    let sums = images.par_iter().map(|image| slots_image(&blocks, graph, image));
     let sums: Vec<Vec<Sums>> = sums.collect::<Result<_, StudyError>>()?;
-    let name =
-        |block: &&[PolynomialStage]| block.first().map_or("", PolynomialStage::name).to_owned();
+    let name = |block: &Block<'_>| block.first().map_or("", PolynomialStage::name).to_owned();
     Ok(finish(blocks.iter().map(name).collect(), sums))
+}
+
+/// Each block of the values that it reads, and of those that the plain network's reads.
+fn slots_image(
+    blocks: &[Block<'_>],
+    graph: &Graph,
+    image: &ArrayD<f64>,
+) -> Result<Vec<Sums>, StudyError> {
+    let plain = graph.values(image)?;
+    let (mut own, mut before) = (image.clone(), image.clone());
+    let (mut end, mut sums) = (0, Vec::with_capacity(blocks.len()));
+    for block in blocks {
+        end += block.len();
+        let expected = &plain[end];
+        let mut flips = None;
+        let added = run_block(block, before, &mut None)?;
+        own = run_block(block, own, &mut Some(&mut flips))?;
+        sums.push(Sums {
+            values: expected.len(),
+            count: expected.len() as f64,
+            reference: expected.iter().map(|x| x * x).sum(),
+            added: squares(&added, expected),
+            total: squares(&own, expected),
+            flips,
+        });
+        let dimensions = IxDyn(&graph.nodes()[end].shape().dimensions());
+        before = ArrayD::from_shape_vec(dimensions, expected.clone()).unwrap_or(added);
+    }
+    Ok(sums)
 }
 
 /// A block's result; comparisons that go the other way are counted.

@@ -104,7 +104,8 @@ impl Row {
     #[must_use]
     pub fn activation(&self) -> String {
         match &self.kind {
-            Kind::Plain | Kind::ClientAided => "in the clear".to_owned(),
+            Kind::Plain => "plain network".to_owned(),
+            Kind::ClientAided => "in the clear at the client".to_owned(),
             Kind::Exact(preset) => format!("exact, preset {preset}"),
             Kind::Replaced { activation, .. } => describe(*activation),
             Kind::Trained { activation, .. } => format!("{}, trained", describe(*activation)),

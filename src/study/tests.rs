@@ -85,7 +85,7 @@ fn a_study_is_reproducible_goes_on_and_says_what_is_so() {
     let (options, first, second) = (options(), folder.path().join("a"), folder.path().join("b"));
     let inputs = inputs(&options);
     let (found, cells) = study(&inputs, &options, &first, "one day");
-    assert_eq!(found.findings.len(), 13);
+    assert_eq!(found.findings.len(), 14);
     check(&found, &inputs);
 
     // nothing is computed twice, and times alone tell two reports apart

@@ -3,16 +3,18 @@
 //! The same study gives the same files to the byte. What a clock says is in `times.csv`, `times.json` and
 //! one marked place of the page ([`MARKS`]).
 
+mod canvas;
 mod page;
 mod pictures;
 mod plots;
+mod sections;
 mod table;
 mod times;
 
 pub use times::MARKS;
 
 use crate::study::{Finding, Inputs, Store, Study, StudyError, cell};
-use plots::Plot;
+use canvas::Plot;
 use serde::Serialize;
 use serde_json::json;
 use table::{Context, accuracy};

@@ -1,17 +1,14 @@
 //! The page: one file, nothing is fetched.
 
-use super::plots::{Plot, SHOWN};
-use super::table::{COLUMNS, Context, Value, accuracy, best, number};
-use super::{Machine, Report, pictures, times};
-use crate::study::papers::{PAPERS, figures};
+use super::canvas::Plot;
+use super::table::{COLUMNS, Context, Value, accuracy, best};
+use super::{Report, sections, times};
 use crate::study::statistics::Share;
 use crate::study::{Finding, Group};
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
-/// Images on which methods disagree that are drawn, at most.
-const PICTURES: usize = 36;
 
 /// Text within HTML.
 pub(super) fn escape(text: &str) -> String {
@@ -19,7 +16,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// Text of a table, with powers as people write them.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     escape(&text.replace("x^2", "x²"))
 }
 
@@ -41,9 +38,9 @@ pub(super) fn page(report: &Report<'_>, plots: &[Plot]) -> String {
     page += &layers(report);
     page += &ranges(report);
     page += &confusions(plots);
-    page += &disagreements(report, &context);
-    page += &papers(report, &context);
-    page += &method(report);
+    page += &sections::disagreements(report, &context);
+    page += &sections::papers(report, &context);
+    page += &sections::method(report);
     page += &times::block(report);
     let _ = write!(page, "</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
     page
@@ -138,7 +135,7 @@ fn median(report: &Report<'_>, context: &Context<'_>) -> Option<f64> {
     all.get(all.len() / 2).copied()
 }
 
-fn head(headings: &[(&str, &str, bool)]) -> String {
+fn head(headings: &[Heading<'_>]) -> String {
     let mut text = "<thead><tr>".to_owned();
     for (heading, title, numeric) in headings {
         let class = if *numeric { " class=\"n\"" } else { "" };
@@ -168,8 +165,15 @@ fn cell(value: &Value, numeric: bool, first: bool) -> String {
     }
 }
 
-/// A sortable table within a box that scrolls.
-fn table(label: &str, headings: &[(&str, &str, bool)], rows: &[(String, Vec<Value>)]) -> String {
+/// A heading, what it means, and whether its column is of numbers.
+pub(super) type Heading<'a> = (&'a str, &'a str, bool);
+
+/// A sortable table within a box that scrolls; rows with their attributes.
+pub(super) fn table(
+    label: &str,
+    headings: &[Heading<'_>],
+    rows: &[(String, Vec<Value>)],
+) -> String {
     let mut text = format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table \
          class=\"sortable\">\n{1}<tbody>\n",
@@ -407,191 +411,4 @@ fn confusions(plots: &[Plot]) -> String {
         text += &figure(plot, &shown(&plot.title));
     }
     text + "</div>\n"
-}
-
-/// Images that a row takes for something else than the plain network does; those first on which rows
-/// with exact activations do, then by the number of rows.
-fn disagreements(report: &Report<'_>, context: &Context<'_>) -> String {
-    let find = |id: &str| report.study.findings.iter().find(|f| f.row.id() == id);
-    let ids = SHOWN.iter().chain(&["trained-square", "trained-square2x"]);
-    let rows: Vec<&Finding> = ids.filter_map(|id| find(id)).filter(|f| best(f).is_some()).collect();
-    let differs = |finding: &Finding, index: usize| {
-        best(finding).is_some_and(|c| c.get(index) != context.plain.get(index))
-    };
-    let mut images: Vec<(usize, usize, usize)> = (0..context.plain.len())
-        .map(|index| {
-            let exact = rows.iter().filter(|f| f.row.group() == Group::Exact && differs(f, index));
-            let all = rows.iter().filter(|f| differs(f, index));
-            (exact.count(), all.count(), index)
-        })
-        .filter(|(_, all, _)| *all > 0)
-        .collect();
-    let total = images.len();
-    images.sort_by_key(|&(exact, all, index)| (usize::MAX - exact, all, index));
-    let mut text = format!(
-        "<h2 id=\"images\">Images on which methods disagree</h2>\n<p>Of {total} images on which at least one \
-         of these rows takes another class than the plain network, {}: first those on which exact rows do, \
-         then those on which the fewest do.</p>\n<ul class=\"pictures\">\n",
-        total.min(PICTURES)
-    );
-    for &(_, _, index) in images.iter().take(PICTURES) {
-        let (label, plain) = (context.inputs.labels[index], context.plain[index]);
-        let picture = pictures::address(&context.inputs.images[index]).unwrap_or_default();
-        let _ = write!(
-            text,
-            "<li><img src=\"{picture}\" alt=\"image {index}, labelled {label}\" width=\"64\" \
-             height=\"64\"><div><b>image {index}: {label}</b><span class=\"on\">plain: {plain}</span>"
-        );
-        for finding in rows.iter().filter(|finding| differs(finding, index)) {
-            let class = best(finding).and_then(|classes| classes.get(index)).copied();
-            let name = format!("{}, {}", finding.row.activation(), finding.row.pooling());
-            let name =
-                if finding.row.group() == Group::Exact { finding.row.activation() } else { name };
-            let _ = write!(
-                text,
-                "<br><span class=\"off\">{}: {}</span>",
-                shown(&name.replace(", degree", "")),
-                class.unwrap_or_default()
-            );
-        }
-        text += "</div></li>\n";
-    }
-    text + "</ul>\n"
-}
-
-fn papers(report: &Report<'_>, context: &Context<'_>) -> String {
-    let mut text =
-        "<h2 id=\"papers\">Beside two papers</h2>\n<p>Their figures, on their hardware and their \
-        networks; not measured here.</p>\n<dl>"
-            .to_owned();
-    for (index, paper) in PAPERS.iter().enumerate() {
-        let _ = write!(
-            text,
-            "<dt>paper {}</dt><dd>{}. {}. Hardware: {}.</dd>",
-            index + 1,
-            escape(paper.title),
-            shown(paper.setting),
-            escape(paper.hardware)
-        );
-    }
-    text += "</dl>\n";
-    let mut rows: Vec<(String, Vec<Value>)> = Vec::new();
-    for figure in figures() {
-        let stage = match (figure.paper, figure.table) {
-            (1, 2) => "model encryption: ",
-            (1, 3) => "processing, input in the clear: ",
-            (1, 4) => "processing, input encrypted: ",
-            (1, 5) => "decryption: ",
-            _ => "",
-        };
-        let source = format!("theirs: paper {}, table {}", figure.paper + 1, figure.table);
-        rows.push((
-            String::new(),
-            vec![
-                Value::Text(source),
-                Value::Text(format!("{stage}{}", figure.of)),
-                Value::Text(figure.what.to_owned()),
-                Value::Text(figure.value.to_owned()),
-                figure.security.map_or(Value::None, |bits| Value::Number(f64::from(bits), 0)),
-            ],
-        ));
-    }
-    for id in ["plain", "client-aided", "exact-balanced", "trained-square2x"] {
-        let Some(finding) = report.study.findings.iter().find(|f| f.row.id() == id) else {
-            continue;
-        };
-        let security = finding.cell.costs.as_ref().map(|costs| costs.security);
-        let security = security.map_or(Value::None, |bits| Value::Number(f64::from(bits), 0));
-        let mut push = |what: &str, value: String| {
-            rows.push((
-                String::new(),
-                vec![
-                    Value::Text("ours".to_owned()),
-                    Value::Text(finding.row.name()),
-                    Value::Text(what.to_owned()),
-                    Value::Text(value),
-                    security.clone(),
-                ],
-            ));
-        };
-        if let Some(percent) = accuracy(best(finding), context) {
-            push("accuracy", format!("{percent:.2} %"));
-        }
-        if let Some(costs) = &finding.cell.costs {
-            push("seconds, predicted", number(costs.seconds, 2));
-            push("memory, MB, predicted", number(costs.memory / 1e6, 0));
-        }
-    }
-    let headings = [
-        ("source", "", false),
-        ("of", "", false),
-        ("what", "", false),
-        ("value", "", false),
-        ("security", "Bits", true),
-    ];
-    text += &table("Figures of two papers beside ours", &headings, &rows);
-    text
-}
-
-fn method(report: &Report<'_>) -> String {
-    let (options, inputs) = (&report.study.options, report.inputs);
-    let Machine { predicted, .. } = &report.machine;
-    let [model, images, samples] = &inputs.digests;
-    let entries = [
-        ("program", format!("bellerophon {}", env!("CARGO_PKG_VERSION"))),
-        (
-            "model",
-            format!(
-                "{}, {} parameters, SHA-256 {model}",
-                report.model_name(),
-                inputs.graph.parameter_count()
-            ),
-        ),
-        (
-            "images",
-            format!(
-                "{} ({}), SHA-256 of values and labels {images}",
-                inputs.images.len(),
-                report.source()
-            ),
-        ),
-        ("ranges from", format!("{} other images, SHA-256 {samples}", inputs.samples.len())),
-        ("seed", options.seed.to_string()),
-        ("predictions for", predicted.clone()),
-    ];
-    let mut text = "<h2 id=\"method\">Method and machine</h2>\n<dl>".to_owned();
-    for (name, value) in entries {
-        let value = if inputs.shipped {
-            value.replace(" other images", " of the same images")
-        } else {
-            value
-        };
-        let _ = write!(text, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
-    }
-    let _ = write!(
-        text,
-        "</dl>\n<p><strong>In the clear</strong> a row's network runs in f64. <strong>In simulation</strong> its \
-         compiled program runs in f64, cut down to the values that reach the result, with noise drawn from \
-         the noise formula of every step. <strong>Exact</strong> rows are hybrid programs: linear layers in \
-         CKKS, comparisons by bootstrapping in TFHE. <strong>Replaced</strong> rows take each activation's \
-         polynomial on the range that the calibration images reach in the network as replaced so far, \
-         widened by a fifth; with exact max-pools they are hybrid programs with polynomials in slots, else \
-         programs in CKKS alone at the smallest ring that is secure at 128 bits. A polynomial of a pooled \
-         value stands for the pooled value of polynomials in hybrid programs, which pool first. \
-         <strong>Client-aided</strong> is the first paper's setting: convolutions on encrypted images with \
-         encrypted weights in slots, one ciphertext for each weight; the client decrypts, computes \
-         activations, pooling and dense layers in the clear, and encrypts again. It is simulated. \
-         Encrypted runs use keys made from the seed: reproducible, and therefore not secret.</p>\n\
-         <p>To reproduce:</p>\n<pre><code>{}</code></pre>\n",
-        escape(&report.command)
-    );
-    text
-}
-
-/// Rows of a table of times.
-pub(super) fn times_table(
-    headings: &[(&str, &str, bool)],
-    rows: &[(String, Vec<Value>)],
-) -> String {
-    table("Measured times", headings, rows)
 }

@@ -14,7 +14,7 @@ pub(super) enum Value {
     Number(f64, usize),
     /// A percentage and its 95 % interval.
     Interval(f64, [f64; 2]),
-    /// A number of something: `17 levels`.
+    /// A number of something: `17 levels` of `level`.
     Counted(f64, &'static str),
 }
 
@@ -26,7 +26,9 @@ impl Value {
             Self::Text(text) => text.clone(),
             Self::Number(value, decimals) => number(*value, *decimals),
             Self::Interval(value, [low, high]) => format!("{value:.1} [{low:.1}, {high:.1}]"),
-            Self::Counted(value, unit) => format!("{value} {unit}"),
+            Self::Counted(value, unit) => {
+                format!("{value} {unit}{}", if *value == 1.0 { "" } else { "s" })
+            }
         }
     }
 
@@ -110,8 +112,8 @@ fn cost(finding: &Finding, decimals: usize, of: fn(&Costs) -> f64) -> Value {
 
 fn depth(finding: &Finding) -> Value {
     match &finding.cell.costs {
-        Some(costs) if costs.tables > 0 => Value::Counted(costs.tables as f64, "tables"),
-        Some(costs) => Value::Counted(costs.levels as f64, "levels"),
+        Some(costs) if costs.tables > 0 => Value::Counted(costs.tables as f64, "table"),
+        Some(costs) => Value::Counted(costs.levels as f64, "level"),
         None => Value::None,
     }
 }
@@ -340,7 +342,8 @@ mod tests {
         );
         let interval = Value::Interval(90.0, [59.6, 98.2]);
         assert_eq!((interval.text(), interval.key()), ("90.0 [59.6, 98.2]".to_owned(), Some(90.0)));
-        assert_eq!(Value::Counted(17.0, "levels").text(), "17 levels");
+        assert_eq!(Value::Counted(17.0, "level").text(), "17 levels");
+        assert_eq!(Value::Counted(1.0, "level").text(), "1 level");
         assert_eq!(field("a \"b\", c"), "\"a \"\"b\"\", c\"");
         assert_eq!(Value::None.json(), Json::Null);
         let names = COLUMNS.map(|column| column.name);

@@ -80,7 +80,7 @@ pub(super) fn block(report: &Report<'_>) -> String {
         ("peak GB", "Largest resident memory of client and server in one process", true),
         ("predicted GB", "Of the server", true),
     ];
-    let table = page::times_table(&headings, &rows.collect::<Vec<_>>());
+    let table = page::table("Measured times", &headings, &rows.collect::<Vec<_>>());
     format!(
         "{}\n<h2 id=\"times\">Times</h2>\n<p>Measured here: what another run does not repeat. Report made {} \
          on {}.</p>\n{table}{}\n",
