@@ -44,6 +44,9 @@ enum StepNoise {
     Maximum { rotate: f64, components: Vec<Polynomial>, curves: Vec<Vec<f64>>, product: f64 },
 }
 
+/// Components of a composite sign, the error of each at every point, and that of the product behind.
+type ComparisonNoise = (Vec<Polynomial>, Vec<Vec<f64>>, f64);
+
 impl NoiseModel {
     /// Predicts what each step of `program` adds.
     ///
@@ -84,11 +87,7 @@ impl NoiseModel {
     }
 
     /// The error that each component of a composite sign adds, and the product behind it.
-    fn comparison(
-        &self,
-        sign: &CompositeSign,
-        level: usize,
-    ) -> Result<(Vec<Polynomial>, Vec<Vec<f64>>, f64), CkksError> {
+    fn comparison(&self, sign: &CompositeSign, level: usize) -> Result<ComparisonNoise, CkksError> {
         let mut level = level;
         let mut curves = Vec::new();
         let components = step_function(sign)?;

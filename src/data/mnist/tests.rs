@@ -142,13 +142,13 @@ fn a_download_goes_on_where_it_stopped() {
     let error = run(&[down()], folder.path()).unwrap_err();
     assert!(matches!(error, DownloadError::Mirrors { .. }), "{error}");
     // each time some more arrives, from another place
-    run(&[cut.address.clone()], folder.path()).unwrap_err();
+    run(std::slice::from_ref(&cut.address), folder.path()).unwrap_err();
     assert_eq!(names(folder.path()), ["file.gz.part"]);
     let ranges = cut.asked();
     assert_eq!(ranges[0], None);
     assert_eq!(ranges[1].as_deref(), Some("bytes=30000-"));
     let good = Mirror::new(&content(), Manner::Good);
-    run(&[good.address.clone()], folder.path()).unwrap();
+    run(std::slice::from_ref(&good.address), folder.path()).unwrap();
     assert_eq!(good.asked(), [Some("bytes=90000-".to_owned())]);
     assert_eq!(fs::read(folder.path().join("file.gz")).unwrap(), content());
 }
@@ -158,7 +158,7 @@ fn servers_without_ranges_begin_anew() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file.gz.part"), &content()[..12_345]).unwrap();
     let ignorant = Mirror::new(&content(), Manner::Ignorant);
-    run(&[ignorant.address.clone()], folder.path()).unwrap();
+    run(std::slice::from_ref(&ignorant.address), folder.path()).unwrap();
     assert_eq!(ignorant.asked(), [Some("bytes=12345-".to_owned())]);
     assert_eq!(fs::read(folder.path().join("file.gz")).unwrap(), content());
 }
@@ -167,7 +167,7 @@ fn servers_without_ranges_begin_anew() {
 fn what_is_not_the_original_is_never_kept() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = Mirror::new(&content(), Manner::Wrong);
-    let message = run(&[wrong.address.clone()], folder.path()).unwrap_err().to_string();
+    let message = run(std::slice::from_ref(&wrong.address), folder.path()).unwrap_err().to_string();
     assert!(message.contains("SHA-256") && message.contains(&wrong.address), "{message}");
     assert!(!message.contains('\n'), "{message}");
     assert!(names(folder.path()).is_empty());
