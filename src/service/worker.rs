@@ -53,14 +53,15 @@ fn run(shared: &Shared, job: &Taken) {
         Some(deployed) => process(deployed, &job.input),
         None => Err("the model is not deployed".to_owned()),
     };
-    let seconds = begun.elapsed();
+    let time = begun.elapsed();
+    let seconds = time.as_secs_f64();
     let (id, model) = (job.id, &job.model);
     match &result {
-        Ok(output) => tracing::info!(%id, %model, ?seconds, bytes = output.len(), "job done"),
-        Err(error) => tracing::warn!(%id, %model, ?seconds, %error, "job failed"),
+        Ok(output) => tracing::info!(%id, %model, seconds, bytes = output.len(), "job done"),
+        Err(error) => tracing::warn!(%id, %model, seconds, %error, "job failed"),
     }
     if finish(shared, job, result.as_deref().map_err(String::as_str)) {
-        shared.metrics.finished(result.is_ok(), seconds);
+        shared.metrics.finished(result.is_ok(), time);
     }
 }
 

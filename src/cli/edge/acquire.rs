@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// How long to wait where nothing moved.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long to wait where nothing moved: twice as long each time, up to the longest.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The largest file of a token, in bytes.
 const TOKEN_LIMIT: u64 = 1024;
 
@@ -124,6 +125,7 @@ struct Stream {
 impl Stream {
     fn run(&mut self, arguments: &Arguments) -> Result<(), Failure> {
         let patience = Duration::from_secs(arguments.patience);
+        let mut pause = PAUSE;
         loop {
             let moved = self.submit(arguments.window.into())? | self.collect()?;
             if self.feed.is_done() && self.waiting.is_none() && self.pending.is_empty() {
@@ -132,15 +134,17 @@ impl Stream {
             if arguments.feed.is_enough(self.results.len()) {
                 return Ok(());
             }
-            if moved {
-                self.moved = Instant::now();
-            } else {
-                std::thread::sleep(PAUSE);
-            }
             let idle = self.waiting.is_none() && self.pending.is_empty();
-            if idle {
+            if moved || idle {
                 self.moved = Instant::now();
-            } else if self.moved.elapsed() > patience && self.waiting.is_some() {
+            }
+            if moved {
+                pause = PAUSE;
+            } else {
+                std::thread::sleep(pause);
+                pause = LONGEST_PAUSE.min(2 * pause);
+            }
+            if self.moved.elapsed() > patience && self.waiting.is_some() {
                 return Err("the service cannot be reached or stays full: what was submitted is \
                             kept, so that the same command goes on where this one ends"
                     .into());
