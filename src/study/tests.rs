@@ -142,7 +142,7 @@ fn check(study: &Study, inputs: &Inputs) {
         let costs = cell.costs.as_ref().unwrap();
         assert!(costs.bootstrappings == 6508 && costs.security >= 128, "{costs:?}");
         assert!(
-            cell.layers.iter().all(|l| l.added > 0.0 && l.total < 0.3 * l.reference),
+            cell.layers.iter().all(|l| l.added > 0.0 && l.total < 0.5 * l.reference),
             "{cell:?}"
         );
         assert!(cell.layers[0].comparisons.unwrap().count > 0);
