@@ -46,8 +46,8 @@ fn noise_is_as_simulated() {
             let means = errors.map(|v| v.iter().sum::<f64>() / v.len() as f64);
             sums = [sums[0] + means[0], sums[1] + means[1]];
         }
-        let ratio = sums[0] / sums[1];
-        println!("{start:?}: measured/predicted variance {ratio:.3}");
+        let ratio = (sums[0] / sums[1]).sqrt();
+        println!("{start:?}: measured/predicted error {ratio:.3}");
         assert!((0.9..1.1).contains(&ratio), "{start:?}: {ratio}");
     }
 }
