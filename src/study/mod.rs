@@ -8,7 +8,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`rows`] | what is compared |
+//! | [`mod@rows`] | what is compared |
 //! | [`cell`] | what is found out about a row |
 //! | [`papers`] | what two papers report |
 //! | [`statistics`] | shares and their confidence intervals |
