@@ -105,7 +105,7 @@ impl Files {
             succeed(at, &[&["compile", &mlp], target, &images].concat());
         };
         compile(&[], "mlp.program");
-        compile(&["--preset", "precise"], "precise.program");
+        compile(&["--max-error", "1"], "precise.program");
         for name in ["own", "other"] {
             let (secret, evaluation) = (format!("{name}.secret"), format!("{name}.evaluation"));
             let files = ["--secret", &secret, "--evaluation", &evaluation];
