@@ -155,7 +155,7 @@ impl Drop for Browser {
 fn report(folder: &Path) -> PathBuf {
     let output = Command::new(env!("CARGO_BIN_EXE_bellerophon"))
         .args(["study", "--quick", "--images", "60", "--samples", "40", "--encrypted", "0"])
-        .args(["--rows", "exact-balanced,square-mean,chebyshev-3,trained-square", "--model"])
+        .args(["--rows", "exact-balanced,square-mean,chebyshev-7-mean,trained-square", "--model"])
         .arg(root().join("models/lenet5.onnx"))
         .arg("--out")
         .arg(folder)

@@ -42,7 +42,7 @@ fn a_study_writes_its_files_and_says_where() {
     let output = run(&all);
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{message}");
-    assert!(message.contains("2 cells to compute") && message.contains("shipped"), "{message}");
+    assert!(message.contains("2 cells to compute") && message.contains("ship with"), "{message}");
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["groups"].as_array().unwrap().len(), 2);
     for name in ["report.html", "table.md", "study.csv", "study.json", "layers.csv", "times.csv"] {

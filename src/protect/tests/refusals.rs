@@ -173,7 +173,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("nothing was written to", |p| p.steps[1].inputs[0] = Register(2)),
     ("writes register", |p| p.steps[1].output = Register(usize::MAX)),
     ("of input 0", |p| p.steps[1].inputs.clear()),
-    ("without an output", |p| p.steps.truncate(2)),
+    ("without an output", |p| p.steps.truncate(3)),
     ("reads ciphertext 7", |p| linear(p).outputs[0].terms[0].ciphertext = 7),
     ("of input 3", |p| linear(p).outputs[0].terms[0].register = 3),
     ("a sum of nothing", |p| linear(p).outputs[0].terms.clear()),
