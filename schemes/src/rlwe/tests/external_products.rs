@@ -98,7 +98,7 @@ fn the_noise_of_an_external_product_is_predicted_and_not_below_the_floor() {
     for (distribution, terms, choice, digits_rule, secrets) in [
         (Binary, &slight, (18, 2), false, 40),
         (Ternary, &slight, (18, 2), false, 40),
-        (Binary, &large, (18, 2), true, 1000),
+        (Binary, &large, (18, 2), true, 2000),
         (Binary, &mixed, (13, 2), true, 40),
         (Ternary, &even, (12, 2), true, 40),
     ] {
