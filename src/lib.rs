@@ -49,3 +49,4 @@ pub mod study;
 #[cfg(test)]
 mod tiny;
 pub mod tune;
+mod whole_file;

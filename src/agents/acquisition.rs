@@ -7,12 +7,12 @@ use crate::model_id::ModelId;
 use crate::protect::{Encryptor, ProtectedModel};
 use crate::service::connection::{Connection, ConnectionError};
 use crate::service::queue::JobId;
+use crate::whole_file;
 use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::wire;
 use rand::CryptoRng;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Encrypts images under a model's public key, submits them, and collects the encrypted results (the
@@ -183,19 +183,7 @@ fn at(path: &Path) -> impl Fn(std::io::Error) -> AgentError + use<> {
     move |source| AgentError::Io { path: path.clone(), source }
 }
 
-/// Writes a file whole or not at all, and to the disk before it has its name.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), AgentError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}.partial", std::process::id()));
-    let partial = PathBuf::from(partial);
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&partial);
-        AgentError::Io { path: path.to_owned(), source }
-    })
+    whole_file::write(path, bytes)
+        .map_err(|source| AgentError::Io { path: path.to_owned(), source })
 }

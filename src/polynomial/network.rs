@@ -110,6 +110,20 @@ pub struct Replacement {
     pub margin: f64,
 }
 
+impl Replacement {
+    /// Refuses a margin that is none, and ranges from no samples.
+    pub(super) fn check(&self, samples: &[ArrayD<f64>]) -> Result<(), PolynomialError> {
+        let margin = self.margin;
+        if samples.is_empty() {
+            return Err(PolynomialError::NoSamples);
+        }
+        if !(1.0..=10.0).contains(&margin) {
+            return Err(PolynomialError::Margin { margin });
+        }
+        Ok(())
+    }
+}
+
 /// A network of polynomials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolynomialNetwork {
@@ -131,12 +145,7 @@ impl PolynomialNetwork {
         replacement: &Replacement,
         samples: &[ArrayD<f64>],
     ) -> Result<Self, PolynomialError> {
-        if samples.is_empty() {
-            return Err(PolynomialError::NoSamples);
-        }
-        if !(1.0..=10.0).contains(&replacement.margin) {
-            return Err(PolynomialError::Margin { margin: replacement.margin });
-        }
+        replacement.check(samples)?;
         let graph = fold_batch_normalization(graph)?;
         let mut values = samples.to_vec();
         let mut range = checked_range(graph.node(graph.input())?.name(), &values)?;

@@ -1,11 +1,11 @@
 //! Finished cells on disk: a file each, written whole or not at all, with a checksum.
 
 use super::StudyError;
+use crate::whole_file::{self, PARTIAL};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The file by which a folder is known as a study.
@@ -13,7 +13,6 @@ const MARKER: &str = "STUDY";
 const MARK: &str = "This folder holds a study of `bellerophon study`. Its cells are kept in cells/: \
                     running the same command again goes on where it stopped.\n";
 const CELLS: &str = "cells";
-const PARTIAL: &str = "partial";
 
 /// A folder with the cells of a study.
 #[derive(Debug)]
@@ -143,19 +142,8 @@ impl Store {
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StudyError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.{PARTIAL}", std::process::id()));
-    let partial = PathBuf::from(name);
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&partial);
-        StudyError::Write { path: path.to_owned(), source }
-    })
+    whole_file::write(path, bytes)
+        .map_err(|source| StudyError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -97,12 +97,7 @@ impl Calibrated {
         replacement: &Replacement,
         samples: &[ArrayD<f64>],
     ) -> Result<Self, PolynomialError> {
-        if samples.is_empty() {
-            return Err(PolynomialError::NoSamples);
-        }
-        if !(1.0..=10.0).contains(&replacement.margin) {
-            return Err(PolynomialError::Margin { margin: replacement.margin });
-        }
+        replacement.check(samples)?;
         let (mut layers, mut values): (Vec<Layer>, Vec<Vec<ArrayD<f64>>>) = Default::default();
         let mut places = vec![None; graph.nodes().len()];
         let needed = needed(graph);
