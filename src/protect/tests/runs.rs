@@ -198,3 +198,43 @@ fn zero_weights_do_not_show_in_the_architecture() {
     assert!(dense.iter().any(|(read, _)| read.len() > 1));
     assert_eq!(structure(true), dense);
 }
+
+/// The bytes on the wire are a contract: a change needs a new format version.
+#[test]
+fn known_answers() {
+    use crate::compile::{Place, Placement, Register};
+    use sha2::{Digest, Sha256};
+    let place = |coefficient| Place { ciphertext: 0, coefficient };
+    let term = Term { register: 0, ciphertext: 0, weights: vec![(0, 3), (1020, -5)] };
+    let output =
+        LinearOutput { terms: vec![term], coefficients: vec![0, 4], biases: vec![0.25; 2] };
+    let step = Step {
+        stage: "layer".to_owned(),
+        operation: Operation::Linear(LinearMap { outputs: vec![output] }),
+        inputs: vec![Register(0)],
+        output: Register(1),
+        amplitude: 0.125,
+    };
+    let program = Program {
+        parameters: WORLD.parameters.literal().clone(),
+        slots: None,
+        input_elements: 1,
+        input: vec![Placement { element: 0, place: place(4) }],
+        input_amplitude: 0.015625,
+        steps: vec![step],
+        output: vec![place(0), place(4)],
+    };
+    let mut rng = tiny::rng(2026);
+    let client = Client::new(WORLD.parameters.clone(), &mut rng).unwrap();
+    let bytes = client.protect(&program, &mut rng).unwrap().to_bytes().unwrap();
+    let layout = program.input_layout().to_bytes().unwrap();
+    let public = client.publish_encryption_key(&mut rng).unwrap();
+    let found = [&bytes, &layout, &public].map(|bytes| {
+        let digest: String =
+            Sha256::digest(bytes)[..8].iter().map(|b| format!("{b:02x}")).collect();
+        (bytes.len(), digest)
+    });
+    let expected =
+        [(16725, "4db33970ef17b652"), (96, "a0a1fdd5dc4dc159"), (3308, "a113363181b87b33")];
+    assert_eq!(found, expected.map(|(length, digest)| (length, digest.to_owned())));
+}
