@@ -24,7 +24,10 @@ use thiserror::Error;
 const LOG_DIMENSION: u32 = 11;
 /// The dimension of the short secret; all grouping factors divide it.
 const SHORT: usize = 132;
-/// Samples of a measured batch.
+/// The shape by which all threads are compared with one.
+const REFERENCE: Shape =
+    Shape { glwe_dimension: 2, polynomial_size: 1024, levels: 2, grouping_factor: 2 };
+/// Samples of a measured batch, on each thread.
 const BATCH: usize = 32;
 /// Each figure is the least of so many measurements.
 const ROUNDS: usize = 3;
@@ -54,20 +57,18 @@ impl From<TfheError> for TuneError {
 pub fn measure(machine: &str, progress: &dyn Fn(&str)) -> Result<Costs, TuneError> {
     let single = ThreadPoolBuilder::new().num_threads(1).build()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let all = |bench: &Bootstrapping| pool.install(|| bench.seconds(BATCH * threads));
+    let reference = Bootstrapping::new(REFERENCE)?;
+    let speedup = single.install(|| reference.seconds(BATCH))? / all(&reference)?;
     let mut bootstraps = Vec::new();
-    let mut speedup = 1.0;
     for shape in Shape::all(1 << LOG_DIMENSION) {
         let Shape { glwe_dimension, polynomial_size, levels, grouping_factor } = shape;
         progress(&format!(
             "bootstrapping: k {glwe_dimension}, N {polynomial_size}, {levels} levels, \
              {grouping_factor} bits a step"
         ));
-        let bench = Bootstrapping::new(shape)?;
-        let each = single.install(|| bench.seconds(BATCH))?;
-        if shape.levels == 2 && grouping_factor == 2 && glwe_dimension == 2 {
-            let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-            speedup = each / pool.install(|| bench.seconds(BATCH * threads))?;
-        }
+        let each = all(&Bootstrapping::new(shape)?)? * speedup;
         bootstraps.push((shape, each / SHORT as f64));
     }
     progress("the bridge and the ring");

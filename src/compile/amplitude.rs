@@ -170,10 +170,20 @@ pub(super) fn window(range: Range, margin: f64) -> [f64; 2] {
 }
 
 /// The largest magnitude of the stage's result over its table's window: half a turn at the
-/// amplitude, which may be down to half of `limit`.
+/// amplitude, which may be down to half of `limit`. For a polynomial in slots over all phases that it
+/// holds for, since coefficients that nothing reads come near them too.
 fn largest_output(stage: &Stage, seen: &StageCalibration, limit: f64) -> f64 {
-    let margin = 1.0 / (limit * gain(seen) * width(seen.expected()));
-    let [low, high] = window(seen.expected(), margin);
+    let turn = 1.0 / (limit * gain(seen));
+    let slots = stage.activation.as_ref().is_some_and(|activation| activation.slots);
+    let [low, high] = match slots {
+        true => [-SLOTS_WIDTH * turn, SLOTS_WIDTH * turn],
+        false => window(seen.expected(), turn / width(seen.expected())),
+    };
+    largest(stage, low, high)
+}
+
+/// The largest magnitude of the stage's result for what its activation reads from `low` to `high`.
+pub(super) fn largest(stage: &Stage, low: f64, high: f64) -> f64 {
     let functions = stage.activation.iter().flat_map(|activation| &activation.functions);
     let value = |x: f64| functions.clone().fold(0.0, |most: f64, f| most.max(f.evaluate(x).abs()));
     const STEPS: u32 = 64;

@@ -1,9 +1,10 @@
 //! Predicted seconds, bytes and counts of a program, from constants that a measurement of the
 //! machine gives.
 
+use super::parameters::WIRE_WORD;
 use super::program::{Operation, Program};
 use bellerophon_bridge as bridge;
-use bellerophon_schemes::tfhe::BootstrapParameters;
+use bellerophon_schemes::tfhe::{BootstrapParameters, busiest_share};
 use serde::{Deserialize, Serialize};
 
 /// A kind of bootstrapping key that costs have been measured for.
@@ -56,7 +57,8 @@ pub struct Costs {
     pub threads: usize,
     /// How many times as fast all threads are together.
     pub speedup: f64,
-    /// One bootstrapping in a batch, for each dimension of the small secret.
+    /// One bootstrapping in a batch, for each dimension of the small secret; measured where all threads
+    /// run such batches, which share caches and memory, and brought to one by `speedup`.
     pub bootstraps: Vec<(Shape, f64)>,
     /// One merge of the packing, at `N = 2048` with six digits.
     pub merge: f64,
@@ -68,11 +70,12 @@ pub struct Costs {
     pub slots: f64,
 }
 
-/// Bytes that a process of this crate takes before any key.
-const BASE_BYTES: f64 = 100e6;
-/// Bootstrapping keys in memory, and while they are read the wire form twice over, relative to the
-/// former.
-const KEY_COPIES: f64 = 1.9;
+/// Bytes that a process of this crate takes before any bootstrapping key: its own, and the keys of
+/// the bridge.
+const BASE_BYTES: f64 = 30e6;
+/// Bytes for each word of a seeded bootstrapping key while the keys are read: eight with the client
+/// and with the server, and twice those of the wire form between them.
+const SEEDED_BYTES: f64 = 2.0 * (8.0 + WIRE_WORD);
 /// Samples between a table and the packing: as they leave the table, and collected.
 const SAMPLE_COPIES: f64 = 1.2;
 /// Bytes while the keys of the way through slots are expanded, for `2^10` slots and each doubling.
@@ -167,23 +170,23 @@ impl Costs {
         // what was measured at N = 2048 with six digits grows with the ring and with the digits
         let ring = parameters.ring().dimension() as f64 / 2048.0;
         let merge = self.merge * ring * f64::from(program.parameters.up_gadget.1) / 6.0;
-        let mut samples = 0;
+        let threads = self.threads;
         let step = |operation: &Operation| match operation {
             Operation::Linear(map) | Operation::Combine(map) => {
                 let terms: usize = map.outputs.iter().map(|output| output.terms.len()).sum();
                 terms as f64 * self.product * ring
             }
             Operation::ToLwe { places, .. } => {
-                samples = places.len();
-                let ciphertexts = super::program::ciphertexts(places);
-                ciphertexts as f64 * self.extraction[0] * ring + samples as f64 * self.extraction[1]
+                let ciphertexts = super::program::ciphertexts(places) as f64;
+                ciphertexts * self.extraction[0] * ring + places.len() as f64 * self.extraction[1]
             }
-            Operation::Lut { key, .. } => {
+            Operation::Lut { key, tables, .. } => {
                 let bootstrap = parameters.bootstraps().get(*key);
                 let each = bootstrap.map_or(f64::INFINITY, |bootstrap| {
                     self.bootstrap(Shape::of(bootstrap), bootstrap.lwe_dimension())
                 });
-                samples as f64 * each
+                let shares = tables.iter().map(|(count, _)| busiest_share(*count, threads));
+                (shares.sum::<usize>() * threads) as f64 * each
             }
             Operation::ToCkks { placements, .. } => placements.len() as f64 * merge,
             Operation::Add => 0.0,
@@ -194,8 +197,9 @@ impl Costs {
         steps.map(|seconds| seconds / self.speedup).collect()
     }
 
-    /// Bytes in memory while the program runs: keys, weights, and the largest set of samples between
-    /// a table and the packing.
+    /// The most bytes in memory where client and server are one process: keys, what they are read from
+    /// (freed by then, but not given back), and the largest set of samples between a table and the
+    /// packing.
     #[must_use]
     pub fn memory(program: &Program, parameters: &bridge::Parameters) -> f64 {
         let dimension = parameters.ring().dimension() as f64;
@@ -208,7 +212,9 @@ impl Costs {
             let log_slots = f64::from(slots.bootstrap.log_slots);
             SLOT_BYTES[0] + SLOT_BYTES[1] * (log_slots - 10.0)
         });
-        BASE_BYTES + key_bytes(parameters) * KEY_COPIES + SAMPLE_COPIES * samples + slots
+        let words = parameters.bootstraps().iter().map(|key| key.seeded_words() as f64);
+        let read = SEEDED_BYTES * words.sum::<f64>();
+        BASE_BYTES + key_bytes(parameters) + read + SAMPLE_COPIES * samples + slots
     }
 }
 

@@ -5,23 +5,16 @@ use super::amplitude::{self, Amplitudes};
 use super::calibrate::{Calibration, StageCalibration};
 use super::layout::{self, Grid, Spread, Windows};
 use super::program::{
-    Function, LinearMap, LinearOutput, Operation, PhaseFunction, Place, Placement, Program,
-    Register, Step, Table, Term,
+    Function, LinearMap, LinearOutput, Operation, Place, Placement, Program, Register, Step, Table,
+    Term,
 };
 use super::stage::{Activation, Stage};
 use super::{CompileError, Settings};
 use bellerophon_bridge::SlotParametersLiteral;
-use bellerophon_schemes::math::approximation::Polynomial;
 use std::collections::{BTreeMap, HashMap};
 
 mod pool;
-
-/// How far, in turns, a polynomial in slots may be off: less than a table's noise.
-const SLOTS_TOLERANCE: f64 = 1.0 / (1 << 21) as f64;
-/// The noise of a polynomial in slots, in turns: measured 2^-27.7 where all slots are full.
-const SLOTS_DEVIATION: f64 = 1.0 / (1 << 27) as f64;
-/// `log2` of the slots: all of them at most.
-const MOST_LOG_SLOTS: u32 = 15;
+mod slots;
 
 /// Lowers the stages of a simplified graph.
 ///
@@ -175,7 +168,9 @@ impl<'a> Lowering<'a> {
             self.max_pool(pool, differences);
         }
         match &stage.activation {
-            Some(activation) if activation.slots => self.in_slots(index, activation)?,
+            Some(activation) if activation.slots => {
+                self.in_slots(index, activation, slots::reach(stage, seen))?
+            }
             Some(activation) => self.activation(index, activation, seen),
             None => self.samples.push(None),
         }
@@ -399,38 +394,6 @@ impl<'a> Lowering<'a> {
         let (places, key) = (self.places.all(), self.settings.activation_key);
         let samples = self.look_up(&activation.name, self.register, places, tables, key);
         self.samples.push(Some(samples));
-    }
-
-    /// A polynomial of every coefficient, then the samples of those that hold values.
-    fn in_slots(&mut self, index: usize, activation: &Activation) -> Result<(), CompileError> {
-        let [Function::Polynomial(coefficients)] = activation.functions.as_slice() else {
-            return Err(super::unsupported(&activation.name, "only polynomials run in slots"));
-        };
-        let (input, output) = (self.amplitude, self.amplitudes.values[index + 1]);
-        // from units to units, to from turns to turns
-        let scaled = coefficients
-            .iter()
-            .enumerate()
-            .map(|(power, coefficient)| coefficient * output / input.powi(power as i32));
-        let polynomial = Polynomial::monomial(scaled.collect())
-            .map_err(|error| super::unsupported(&activation.name, error.to_string()))?;
-        let function = PhaseFunction {
-            polynomial,
-            width: amplitude::SLOTS_WIDTH,
-            tolerance: SLOTS_TOLERANCE,
-            deviation: SLOTS_DEVIATION,
-        };
-        self.amplitude = output;
-        let name = &activation.name;
-        let values = self.push(name, Operation::Slots(function), vec![self.register]);
-        let places = self.places.all();
-        // two coefficients to a slot
-        let count = super::program::ciphertexts(&places).next_power_of_two() * self.dimension / 2;
-        let needed = count.ilog2().min(MOST_LOG_SLOTS);
-        self.log_slots = Some(self.log_slots.unwrap_or(0).max(needed));
-        let samples = self.push(name, Operation::Extract { places }, vec![values]);
-        self.samples.push(Some(samples));
-        Ok(())
     }
 
     /// The places of the output; samples are packed first.

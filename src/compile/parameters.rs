@@ -11,7 +11,7 @@ use super::stage::Stage;
 use super::{CompileError, Settings};
 use bellerophon_bridge::{self as bridge, Assumptions, BootstrapLiteral, ParametersLiteral};
 use bellerophon_schemes::security::SecurityLevel;
-use bellerophon_schemes::tfhe::{BootstrapParameters, noise};
+use bellerophon_schemes::tfhe::{BootstrapParameters, busiest_share, noise};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -109,7 +109,7 @@ const USUAL_LOG_DIMENSION: u32 = 12;
 /// Bytes of bootstrapping keys on the wire that are not exceeded where the target can be reached so.
 pub const SMALL_WIRE_BYTES: f64 = 62.5e6;
 /// Bytes of a word of a bootstrapping key on the wire: 50 bits.
-const WIRE_WORD: f64 = 50.0 / 8.0;
+pub(super) const WIRE_WORD: f64 = 50.0 / 8.0;
 
 /// The margin of an activation's window over the calibrated range: more for fewer images.
 pub(super) fn activation_margin(samples: usize) -> f64 {
@@ -126,21 +126,24 @@ struct Key {
     wire: f64,
 }
 
-/// The number of comparisons in max-pools and of activations.
-fn counts(stages: &[Stage], calibration: &Calibration) -> [f64; 2] {
+/// The number of comparisons in max-pools and of activations, as if every thread had as many as the
+/// busiest one.
+fn counts(stages: &[Stage], calibration: &Calibration, threads: usize) -> [f64; 2] {
     let mut counts = [0.0; 2];
+    let busiest = |count: usize| (busiest_share(count, threads) * threads) as f64;
     for (stage, seen) in stages.iter().zip(&calibration.stages) {
         let mut dims = stage.affine.dims;
         for (pool, differences) in stage.pools.iter().zip(&seen.pools) {
             for (index, axis) in [2, 1].into_iter().enumerate() {
                 let taps = pool.kernel[1 - index] - 1;
                 dims[axis] = dims[axis].saturating_sub(taps + 1) / pool.strides[1 - index] + 1;
-                counts[0] += (taps * dims.iter().product::<usize>()) as f64;
+                counts[0] += taps as f64 * busiest(dims.iter().product());
             }
             debug_assert_eq!(differences.len(), pool.kernel[0] + pool.kernel[1] - 2);
         }
-        if stage.activation.as_ref().is_some_and(|activation| !activation.slots) {
-            counts[1] += stage.elements() as f64;
+        if let Some(activation) = stage.activation.as_ref().filter(|activation| !activation.slots) {
+            let tables = activation.functions.len().max(1);
+            counts[1] += tables as f64 * busiest(stage.elements() / tables);
         }
     }
     counts
@@ -171,7 +174,7 @@ pub fn search(
     request: &Request,
     costs: &Costs,
 ) -> Result<Vec<Candidate>, CompileError> {
-    let counts = counts(stages, calibration);
+    let counts = counts(stages, calibration, costs.threads);
     let mut models = Vec::new();
     for [weight_bits, shared_bits] in widths(stages) {
         let settings = settings(request, calibration, weight_bits, shared_bits);
@@ -218,9 +221,7 @@ fn bytes_of(pool: &Key, activation: &Key) -> [f64; 2] {
 
 /// Seeded: the bodies alone, one polynomial for each row of each part of the key.
 fn wire_bytes(parameters: &BootstrapParameters) -> f64 {
-    let rows = (parameters.glwe_dimension() + 1) * parameters.levels();
-    let words = parameters.steps() * parameters.terms() * rows * parameters.polynomial_size();
-    words as f64 * WIRE_WORD
+    parameters.seeded_words() as f64 * WIRE_WORD
 }
 
 /// A choice on the way, with what the frontier compares.

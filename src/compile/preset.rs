@@ -115,7 +115,7 @@ impl Preset {
     #[must_use]
     pub fn target(self) -> super::Target {
         let (most, times) = match self {
-            Self::Fast => (0.0012, 5.0),
+            Self::Fast => (0.0012, 3.0),
             Self::Balanced => (0.0004, 2.0),
             Self::Precise => (0.00032, 1.1),
         };

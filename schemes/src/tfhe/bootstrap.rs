@@ -260,11 +260,21 @@ impl fmt::Debug for BootstrapKey {
     }
 }
 
+/// What a task takes beside its samples, in the time of samples: it reads the whole key.
+const KEY_PASS: usize = 4;
+
 /// The size of task, a whole number of tiles, with which the busiest thread has the least to do.
 fn task_size(count: usize, threads: usize) -> usize {
-    let busiest = |size: &usize| count.div_ceil(*size).div_ceil(threads) * size;
+    let busiest = |size: &usize| count.div_ceil(*size).div_ceil(threads) * (size + KEY_PASS);
     let sizes = (1..=LARGEST_TASK / fused::TILE).rev().map(|tiles| tiles * fused::TILE);
     sizes.min_by_key(busiest).unwrap_or(LARGEST_TASK)
+}
+
+/// The number of bootstrappings on the busiest of `threads` threads, of a batch of `count`.
+#[must_use]
+pub fn busiest_share(count: usize, threads: usize) -> usize {
+    let size = task_size(count, threads.max(1));
+    (count.div_ceil(size).div_ceil(threads.max(1)) * size).min(count)
 }
 
 #[cfg(test)]
@@ -286,6 +296,11 @@ mod tests {
         assert_eq!(task_size(1, 2), fused::TILE);
         assert_eq!(task_size(1176, 2), 28);
         assert_eq!(task_size(64, 2), 32);
+        // more, smaller tasks would read the key more often than they are evener
+        assert_eq!(task_size(84, 2), 24);
+        assert_eq!(busiest_share(84, 2), 48);
+        assert_eq!(busiest_share(3, 2), 3);
+        assert_eq!(busiest_share(0, 0), 0);
         for count in 1..500 {
             let size = task_size(count, 2);
             assert!(size.is_multiple_of(fused::TILE) && size <= LARGEST_TASK);

@@ -15,7 +15,7 @@ pub mod noise;
 pub mod parameters;
 mod reference;
 
-pub use bootstrap::{BootstrapKey, SeededBootstrapKey};
+pub use bootstrap::{BootstrapKey, SeededBootstrapKey, busiest_share};
 pub use error::TfheError;
 pub use kernel::{Instructions, Kernel};
 pub use keys::LweSecretKey;

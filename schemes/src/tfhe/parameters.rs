@@ -187,7 +187,8 @@ impl BootstrapParameters {
     }
 
     /// 64-bit words of the seeded key: one body per row, `(2^g - 1) (n/g) (k+1) levels N`.
-    pub(super) fn seeded_words(&self) -> usize {
+    #[must_use]
+    pub fn seeded_words(&self) -> usize {
         self.steps() * self.terms() * (self.glwe_dimension + 1) * self.levels * self.polynomial_size
     }
 
