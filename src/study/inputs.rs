@@ -32,8 +32,10 @@ pub struct Inputs {
     pub images: Vec<ArrayD<f64>>,
     /// The class of each.
     pub labels: Vec<u16>,
-    /// Images that ranges are taken from.
+    /// Images that ranges of polynomials are taken from: the first of `calibration`.
     pub samples: Vec<ArrayD<f64>>,
+    /// Images that exact programs are calibrated with.
+    pub calibration: Vec<ArrayD<f64>>,
     /// SHA-256 of the model's file, the images with labels, and the samples.
     pub digests: [String; 3],
     /// The plain network's results.
@@ -41,6 +43,10 @@ pub struct Inputs {
     /// The plain network without batch normalization.
     pub(super) folded: Graph,
 }
+
+/// Exact programs are calibrated with so many times the samples: how often a comparison goes wrong
+/// depends on rare images.
+const CALIBRATION: usize = 10;
 
 impl Inputs {
     /// Reads everything, and runs the plain network.
@@ -67,8 +73,10 @@ impl Inputs {
         let labels = test.labels().ok_or(StudyError::NoLabels)?;
         let labels = labels.iter().map(|&label| u16::try_from(label).unwrap_or(u16::MAX)).collect();
         let images: Vec<ArrayD<f64>> = test.fitted(shape)?.iter().collect();
-        let samples = open(train, options.samples)?.fitted(shape)?.iter().collect();
-        Self::new(model, &bytes, graph, (images, labels), samples, source)
+        let calibration = options.samples.saturating_mul(CALIBRATION);
+        let calibration: Vec<_> = open(train, calibration)?.fitted(shape)?.iter().collect();
+        let samples = calibration.iter().take(options.samples).cloned().collect();
+        Self::new(model, &bytes, graph, (images, labels), [samples, calibration], source)
     }
 
     fn new(
@@ -76,15 +84,27 @@ impl Inputs {
         bytes: &[u8],
         graph: Graph,
         (images, labels): (Vec<ArrayD<f64>>, Vec<u16>),
-        samples: Vec<ArrayD<f64>>,
+        [samples, calibration]: [Vec<ArrayD<f64>>; 2],
         source: &Source,
     ) -> Result<Self, StudyError> {
         let plain = images.par_iter().map(|image| Ok(graph.evaluate(image)?.into_iter().collect()));
         let plain = plain.collect::<Result<_, StudyError>>()?;
-        let digests = [digest(bytes), digest_of(&images, &labels), digest_of(&samples, &[])];
+        let counted = digest_of(&calibration, &[u16::try_from(samples.len()).unwrap_or(u16::MAX)]);
+        let digests = [digest(bytes), digest_of(&images, &labels), counted];
         let folded = fold_batch_normalization(&graph)?;
         let (model, shipped) = (model.to_owned(), matches!(source, Source::ShippedDigits(_)));
-        Ok(Self { model, graph, shipped, images, labels, samples, digests, plain, folded })
+        Ok(Self {
+            model,
+            graph,
+            shipped,
+            images,
+            labels,
+            samples,
+            calibration,
+            digests,
+            plain,
+            folded,
+        })
     }
 
     /// The file of a network that was trained otherwise: `lenet5_square.onnx` beside `lenet5.onnx`.

@@ -52,7 +52,7 @@ const PREPARED: f64 = 4.0;
 pub struct Options {
     /// Images to compare on, at most.
     pub images: usize,
-    /// Images that ranges are taken from, at most.
+    /// Images that ranges are taken from, at most; ten times as many calibrate exact programs.
     pub samples: usize,
     /// Images on which layers are looked at.
     pub traced: usize,

@@ -106,7 +106,7 @@ pub(super) fn prepare(
 
 fn exact(preset: Preset, inputs: &Inputs, options: &Options) -> Result<Prepared, StudyError> {
     let model = Model::from_graph(inputs.graph.clone())?;
-    let model = model.calibrate(inputs.samples.iter().cloned())?;
+    let model = model.calibrate(inputs.calibration.iter().cloned())?;
     match hybrid(model, preset, options) {
         Ok((hybrid, costs)) => Ok(Prepared::of(Network::Hybrid(Box::new(hybrid)), Some(costs))),
         Err(error) => Ok(Prepared::refused(None, error.to_string())),
