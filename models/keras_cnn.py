@@ -49,6 +49,22 @@ class KerasCnn(nn.Module):
         x = self.relu5(self.fc1(self.flatten(x)))
         return self.fc2(self.dropout(x) if self.training else x)
 
+    def chain(self):
+        """For each table: the layer before it, its reads, and the layer behind."""
+
+        def reads(pool):
+            return [pool.across, pool.down, pool.read]
+
+        chain = [
+            (self.conv1, [self.relu1.read], self.conv2),
+            (self.conv2, reads(self.pool2), self.conv3),
+            (self.conv3, [self.relu3.read], self.conv4),
+            (self.conv4, reads(self.pool4), self.fc1),
+        ]
+        if isinstance(self.relu5, Activation):
+            chain.append((self.fc1, [self.relu5.read], self.fc2))
+        return chain
+
 
 def add_options(p, dropout):
     """What of this model the command line chooses."""

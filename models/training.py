@@ -93,6 +93,7 @@ class Read(nn.Module):
         super().__init__()
         self.symmetric, self.sigma = symmetric, None
         self.recording = self.calibrated = False
+        self.channels = None  # a list: ranges of every channel are recorded too
         self.forget()
 
     def forget(self):
@@ -116,6 +117,9 @@ class Read(nn.Module):
     def forward(self, x):
         if self.recording:
             self.low, self.high = torch.minimum(self.low, x.amin()), torch.maximum(self.high, x.amax())
+            if self.channels is not None:
+                by_channel = x.transpose(0, 1).flatten(1)
+                self.channels.append((by_channel.amin(1), by_channel.amax(1)))
         if self.sigma is None:
             return x
         x = x.contiguous(memory_format=torch.channels_last if x.dim() == 4 else torch.contiguous_format)
@@ -277,6 +281,33 @@ def snap_weights(model, bits):
     return grid
 
 
+@torch.no_grad()
+def equalize(chain, model, images, most=4.0):
+    """Widen each channel towards the range that its layer's tables span, and narrow it again in the layer
+    that reads it: the same function, for ReLU keeps positive factors, in which the noise of a table is
+    smaller beside the channel's values (cross-layer equalization, Nagel et al., arXiv 1906.04721).
+    `chain` has for each table the layer before it, its reads, and the layer behind."""
+    for before, found, behind in chain:
+        for read in found:
+            read.channels = []
+        record_ranges(model, images)
+        factors = []
+        for read in found:
+            low, high = (torch.stack(x).T for x in zip(*read.channels))
+            low, high = low.amin(1), high.amax(1)
+            room = torch.minimum(read.low / low.clamp(max=-1e-9), read.high / high.clamp(min=1e-9))
+            if read.symmetric:
+                room = torch.maximum(-read.low, read.high) / torch.maximum(-low, high).clamp(min=1e-9)
+            factors.append(room)
+            read.channels = None
+        factor = torch.stack(factors).amin(0).clamp(1.0, most)
+        print(f"channels widened by {1 / (1 / factor).square().mean().sqrt():.2f} (harmonic root mean square)")
+        before.weight *= factor.view(-1, *[1] * (before.weight.dim() - 1))
+        before.bias *= factor
+        columns = factor.repeat_interleave(behind.weight.shape[1] // len(factor))
+        behind.weight /= columns.view(1, -1, *[1] * (behind.weight.dim() - 2))
+
+
 # ---- export and report ----------------------------------------------------------------------
 
 
@@ -411,7 +442,11 @@ def prepare(options):
 
 
 def finish(model, options, train_images, test_images, test_labels, last=None):
-    """Round the weights, export, report."""
+    """Equalize channels where the model says how, round the weights, export, report."""
+    if hasattr(model, "chain"):
+        # ranges of few images first: less noise at the results than by one pass over all (7 %)
+        for count in (1000, 5000):
+            equalize(model.chain(), model, train_images[:count])
     grid = snap_weights(model, options.weight_bits)
     if last is None:
         export(model, train_images, options.out)
