@@ -168,7 +168,8 @@ impl ClientAided {
 /// The mean square of each node's value on the samples.
 fn mean_squares(inputs: &Inputs) -> Result<Vec<f64>, StudyError> {
     let mut sums = vec![0.0; inputs.folded.nodes().len()];
-    let samples = &inputs.samples[..inputs.samples.len().min(64)];
+    let samples = inputs.samples();
+    let samples = &samples[..samples.len().min(64)];
     for sample in samples {
         for (sum, values) in sums.iter_mut().zip(inputs.folded.values(sample)?) {
             let squares: f64 = values.iter().map(|value| value * value).sum();

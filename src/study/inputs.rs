@@ -32,11 +32,11 @@ pub struct Inputs {
     pub images: Vec<ArrayD<f64>>,
     /// The class of each.
     pub labels: Vec<u16>,
-    /// Images that ranges of polynomials are taken from: the first of `calibration`.
-    pub samples: Vec<ArrayD<f64>>,
     /// Images that exact programs are calibrated with.
     pub calibration: Vec<ArrayD<f64>>,
-    /// SHA-256 of the model's file, the images with labels, and the samples.
+    /// The number of those, the first ones, that ranges of polynomials are taken from.
+    count: usize,
+    /// SHA-256 of the model's file, the images with labels, and those of `calibration`.
     pub digests: [String; 3],
     /// The plain network's results.
     pub(super) plain: Vec<Vec<f64>>,
@@ -75,8 +75,8 @@ impl Inputs {
         let images: Vec<ArrayD<f64>> = test.fitted(shape)?.iter().collect();
         let calibration = options.samples.saturating_mul(CALIBRATION);
         let calibration: Vec<_> = open(train, calibration)?.fitted(shape)?.iter().collect();
-        let samples = calibration.iter().take(options.samples).cloned().collect();
-        Self::new(model, &bytes, graph, (images, labels), [samples, calibration], source)
+        let count = options.samples.min(calibration.len());
+        Self::new(model, &bytes, graph, (images, labels), (calibration, count), source)
     }
 
     fn new(
@@ -84,13 +84,12 @@ impl Inputs {
         bytes: &[u8],
         graph: Graph,
         (images, labels): (Vec<ArrayD<f64>>, Vec<u16>),
-        [samples, calibration]: [Vec<ArrayD<f64>>; 2],
+        (calibration, count): (Vec<ArrayD<f64>>, usize),
         source: &Source,
     ) -> Result<Self, StudyError> {
         let plain = images.par_iter().map(|image| Ok(graph.evaluate(image)?.into_iter().collect()));
         let plain = plain.collect::<Result<_, StudyError>>()?;
-        let counted = digest_of(&calibration, &[u16::try_from(samples.len()).unwrap_or(u16::MAX)]);
-        let digests = [digest(bytes), digest_of(&images, &labels), counted];
+        let digests = [digest(bytes), digest_of(&images, &labels), digest_of(&calibration, &[])];
         let folded = fold_batch_normalization(&graph)?;
         let (model, shipped) = (model.to_owned(), matches!(source, Source::ShippedDigits(_)));
         Ok(Self {
@@ -99,8 +98,8 @@ impl Inputs {
             shipped,
             images,
             labels,
-            samples,
             calibration,
+            count,
             digests,
             plain,
             folded,
@@ -112,6 +111,12 @@ impl Inputs {
     pub fn relative(&self, suffix: &str) -> PathBuf {
         let stem = self.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         self.model.with_file_name(format!("{stem}{suffix}.onnx"))
+    }
+
+    /// Images that ranges of polynomials are taken from.
+    #[must_use]
+    pub fn samples(&self) -> &[ArrayD<f64>] {
+        &self.calibration[..self.count]
     }
 
     /// The plain network's results for each image.

@@ -349,10 +349,11 @@ fn keys(row: &Row, inputs: &Inputs, options: &Options, images: usize) -> [String
     };
     let costs = serde_json::to_string(&options.costs).unwrap_or_default();
     let common = format!(
-        "{FORM} {} {} {file} {:?} {} {costs}",
+        "{FORM} {} {} {file} {:?} {} {} {costs}",
         env!("CARGO_PKG_VERSION"),
         row.id(),
         inputs.digests,
+        inputs.samples().len(),
         options.seed
     );
     let cell = digest(format!("{common} {}", options.traced).as_bytes());

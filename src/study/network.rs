@@ -157,13 +157,13 @@ fn mix(activation: Activation, inputs: &Inputs, options: &Options) -> Result<Pre
     let schemes: Schemes = format!("all={activation}").parse()?;
     let model = Model::from_graph(inputs.graph.clone())?;
     let simplified = model.simplified().clone();
-    let replaced = model.with_schemes(&schemes, &inputs.samples).map_err(StudyError::from);
+    let replaced = model.with_schemes(&schemes, inputs.samples()).map_err(StudyError::from);
     let compiled = replaced.and_then(|model| hybrid(model, Preset::Balanced, options));
     match compiled {
         Ok((hybrid, costs)) => Ok(Prepared::of(Network::Hybrid(Box::new(hybrid)), Some(costs))),
         Err(error) => {
             let replacement = Replacement { activation, pooling: Pooling::Max, margin: MARGIN };
-            let network = PolynomialNetwork::new(&simplified, &replacement, &inputs.samples);
+            let network = PolynomialNetwork::new(&simplified, &replacement, inputs.samples());
             let network = network.ok().map(|network| Network::Slots(Box::new(network), None));
             Ok(Prepared::refused(network, error.to_string()))
         }
@@ -179,7 +179,7 @@ fn slots(
     options: &Options,
 ) -> Prepared {
     let replacement = Replacement { activation, pooling, margin: MARGIN };
-    let network = match PolynomialNetwork::new(graph, &replacement, &inputs.samples) {
+    let network = match PolynomialNetwork::new(graph, &replacement, inputs.samples()) {
         Ok(network) => network,
         Err(error) => return Prepared::refused(None, error.to_string()),
     };
@@ -200,10 +200,10 @@ fn compiled(
     inputs: &Inputs,
     options: &Options,
 ) -> Result<(InSlots, Costs), StudyError> {
-    let program = polynomial::compile(network, &Settings::default(), &inputs.samples)?;
+    let program = polynomial::compile(network, &Settings::default(), inputs.samples())?;
     let parameters = Parameters::new(program.parameters.clone(), LEVEL)?;
     let noise = polynomial::simulated::NoiseModel::new(&program, &parameters)?;
-    let samples = inputs.samples.iter().take(MEASURED);
+    let samples = inputs.samples().iter().take(MEASURED);
     let samples: Vec<Vec<f64>> = samples.map(|sample| sample.iter().copied().collect()).collect();
     let samples: Vec<&[f64]> = samples.iter().map(Vec::as_slice).collect();
     let flat = Flat::of_polynomial(&program, &noise, &samples)?;

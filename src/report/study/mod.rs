@@ -183,7 +183,7 @@ impl Report<'_> {
             "source": self.source(),
             "sha256": { "model": self.inputs.digests[0], "images": self.inputs.digests[1], "samples": self.inputs.digests[2] },
             "images": self.inputs.images.len(),
-            "samples": self.inputs.samples.len(),
+            "samples": self.inputs.samples().len(),
             "traced": options.traced,
             "seed": options.seed,
             "predictions_for": self.machine.predicted,

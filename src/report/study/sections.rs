@@ -160,7 +160,14 @@ fn facts(report: &Report<'_>) -> [(&'static str, String); 6] {
         ("program", format!("bellerophon {}", env!("CARGO_PKG_VERSION"))),
         ("model", format!("{name}, {parameters} parameters, SHA-256 {model}")),
         ("images", format!("{count} ({source}), SHA-256 of values and labels {images}")),
-        ("ranges from", format!("{} {others}, SHA-256 {samples}", inputs.samples.len())),
+        (
+            "ranges from",
+            format!(
+                "{} {others}; exact programs are calibrated with {}, SHA-256 of these {samples}",
+                inputs.samples().len(),
+                inputs.calibration.len()
+            ),
+        ),
         ("seed", report.study.options.seed.to_string()),
         ("predictions for", report.machine.predicted.clone()),
     ]
