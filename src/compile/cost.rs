@@ -164,13 +164,17 @@ impl Costs {
         nearest.map_or(f64::INFINITY, |(known, each)| each * work(&shape) / work(known))
     }
 
+    /// A batch of so many bootstrappings, as if every thread had as many as the busiest one.
+    pub(super) fn busiest(&self, count: usize) -> f64 {
+        (busiest_share(count, self.threads) * self.threads) as f64
+    }
+
     /// Seconds of each step, on all threads.
     #[must_use]
     pub fn steps(&self, program: &Program, parameters: &bridge::Parameters) -> Vec<f64> {
         // what was measured at N = 2048 with six digits grows with the ring and with the digits
         let ring = parameters.ring().dimension() as f64 / 2048.0;
         let merge = self.merge * ring * f64::from(program.parameters.up_gadget.1) / 6.0;
-        let threads = self.threads;
         let step = |operation: &Operation| match operation {
             Operation::Linear(map) | Operation::Combine(map) => {
                 let terms: usize = map.outputs.iter().map(|output| output.terms.len()).sum();
@@ -185,8 +189,7 @@ impl Costs {
                 let each = bootstrap.map_or(f64::INFINITY, |bootstrap| {
                     self.bootstrap(Shape::of(bootstrap), bootstrap.lwe_dimension())
                 });
-                let shares = tables.iter().map(|(count, _)| busiest_share(*count, threads));
-                (shares.sum::<usize>() * threads) as f64 * each
+                tables.iter().map(|(count, _)| self.busiest(*count)).sum::<f64>() * each
             }
             Operation::ToCkks { placements, .. } => placements.len() as f64 * merge,
             Operation::Add => 0.0,

@@ -11,7 +11,7 @@ use super::stage::Stage;
 use super::{CompileError, Settings};
 use bellerophon_bridge::{self as bridge, Assumptions, BootstrapLiteral, ParametersLiteral};
 use bellerophon_schemes::security::SecurityLevel;
-use bellerophon_schemes::tfhe::{BootstrapParameters, busiest_share, noise};
+use bellerophon_schemes::tfhe::{BootstrapParameters, noise};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -128,22 +128,21 @@ struct Key {
 
 /// The number of comparisons in max-pools and of activations, as if every thread had as many as the
 /// busiest one.
-fn counts(stages: &[Stage], calibration: &Calibration, threads: usize) -> [f64; 2] {
+fn counts(stages: &[Stage], calibration: &Calibration, costs: &Costs) -> [f64; 2] {
     let mut counts = [0.0; 2];
-    let busiest = |count: usize| (busiest_share(count, threads) * threads) as f64;
     for (stage, seen) in stages.iter().zip(&calibration.stages) {
         let mut dims = stage.affine.dims;
         for (pool, differences) in stage.pools.iter().zip(&seen.pools) {
             for (index, axis) in [2, 1].into_iter().enumerate() {
                 let taps = pool.kernel[1 - index] - 1;
                 dims[axis] = dims[axis].saturating_sub(taps + 1) / pool.strides[1 - index] + 1;
-                counts[0] += taps as f64 * busiest(dims.iter().product());
+                counts[0] += taps as f64 * costs.busiest(dims.iter().product());
             }
             debug_assert_eq!(differences.len(), pool.kernel[0] + pool.kernel[1] - 2);
         }
         if let Some(activation) = stage.activation.as_ref().filter(|activation| !activation.slots) {
             let tables = activation.functions.len().max(1);
-            counts[1] += tables as f64 * busiest(stage.elements() / tables);
+            counts[1] += tables as f64 * costs.busiest(stage.elements() / tables);
         }
     }
     counts
@@ -174,7 +173,7 @@ pub fn search(
     request: &Request,
     costs: &Costs,
 ) -> Result<Vec<Candidate>, CompileError> {
-    let counts = counts(stages, calibration, costs.threads);
+    let counts = counts(stages, calibration, costs);
     let mut models = Vec::new();
     for [weight_bits, shared_bits] in widths(stages) {
         let settings = settings(request, calibration, weight_bits, shared_bits);
