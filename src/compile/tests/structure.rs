@@ -393,3 +393,30 @@ fn stages_name_the_nodes_whose_values_they_hold() {
     let functions = &model.stages()[0].activation.as_ref().unwrap().functions;
     assert_eq!(functions, &[Function::Activation(Activation::Tanh)]);
 }
+
+/// In slots a polynomial is evaluated over all phases: what is small beside its values outside the
+/// range that is used would drown.
+#[test]
+fn polynomials_too_steep_outside_their_range_are_refused() {
+    let compile = |coefficients: &[f64]| {
+        let polynomial = crate::model::Polynomial { coefficients: coefficients.to_vec() };
+        let first = crate::model::Dense {
+            weights: ndarray::Array2::eye(4),
+            bias: Array1::from_elem(4, 0.0),
+        };
+        let layers = vec![Operator::Dense(first), Operator::Polynomial(polynomial), last(2, 4)];
+        let graph = chain(Shape::Vector(4), layers).unwrap();
+        let samples: Vec<_> = (0..8)
+            .map(|seed| tiny::image(graph.input_shape(), seed).mapv(|x| 0.8 + 0.2 * x))
+            .collect();
+        let schemes = "all=trained".parse().unwrap();
+        let model = Model::from_graph(graph).unwrap().with_schemes(&schemes, &samples).unwrap();
+        model.compile(&Options::default())
+    };
+    assert!(compile(&[0.0, 0.0, 1.0]).is_ok());
+    // (1 - x)^7 for x from 0.8 to 1
+    let error = compile(&[1.0, -7.0, 21.0, -35.0, 35.0, -21.0, 7.0, -1.0]).unwrap_err();
+    let CompileError::Scheme { found, reason } = &error else { panic!("{error:?}") };
+    assert_eq!(found, "a polynomial of degree 7");
+    assert!(reason.contains("lower degree"), "{reason}");
+}
