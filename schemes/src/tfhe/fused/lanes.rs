@@ -105,10 +105,12 @@ impl Lanes<1> for pulp::Scalar {
     fn splat(self, value: f64) -> f64 {
         value
     }
+    // SAFETY: the caller keeps `start` in bounds, as the trait asks
     #[inline(always)]
     unsafe fn load(self, values: &[f64], start: usize) -> f64 {
         values[start]
     }
+    // SAFETY: the caller keeps `start` in bounds, as the trait asks
     #[inline(always)]
     unsafe fn store(self, values: &mut [f64], start: usize, vector: f64) {
         values[start] = vector;

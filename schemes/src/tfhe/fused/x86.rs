@@ -11,11 +11,13 @@ impl Lanes<8> for V4 {
     fn splat(self, value: f64) -> __m512d {
         self.avx512f._mm512_set1_pd(value)
     }
+    // SAFETY: the caller keeps `start` in bounds, as the trait asks
     #[inline(always)]
     unsafe fn load(self, values: &[f64], start: usize) -> __m512d {
         // SAFETY: the caller's word
         unsafe { read(values, start) }
     }
+    // SAFETY: the caller keeps `start` in bounds, as the trait asks
     #[inline(always)]
     unsafe fn store(self, values: &mut [f64], start: usize, vector: __m512d) {
         // SAFETY: the caller's word
@@ -81,11 +83,13 @@ impl Lanes<4> for V3 {
     fn splat(self, value: f64) -> __m256d {
         self.avx._mm256_set1_pd(value)
     }
+    // SAFETY: the caller keeps `start` in bounds, as the trait asks
     #[inline(always)]
     unsafe fn load(self, values: &[f64], start: usize) -> __m256d {
         // SAFETY: the caller's word
         unsafe { read(values, start) }
     }
+    // SAFETY: the caller keeps `start` in bounds, as the trait asks
     #[inline(always)]
     unsafe fn store(self, values: &mut [f64], start: usize, vector: __m256d) {
         // SAFETY: the caller's word
