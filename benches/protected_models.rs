@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         datasets: Dataset::ALL.to_vec(),
         parts: Part::CLASSIFIERS.to_vec(),
         precision: 14.0,
+        agreement: None,
         repeats: 5,
     };
     let program = std::env::current_exe()?;

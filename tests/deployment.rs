@@ -7,6 +7,7 @@ mod jobs;
 mod kills;
 mod owner;
 mod secrets;
+mod slots;
 
 use bellerophon::agents::{AcquisitionAgent, DecryptionAgent};
 use bellerophon::bundle::{Bundle, OwnerKey};
@@ -56,7 +57,7 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        fs::write(at.join("small.onnx"), network()).unwrap();
+        fs::write(at.join("small.onnx"), network("Relu", &["hidden"])).unwrap();
         let pixels = pixels();
         fs::write(at.join("images.npy"), npy(&pixels)).unwrap();
         succeed(at, "compile small.onnx --calibration images.npy --out small.program");
@@ -217,13 +218,18 @@ impl Edge {
     }
 
     fn at(folder: &Path, address: &str, more: &str) -> Self {
+        let more = format!("--bundle small.bundle --bundle other.bundle {more}");
+        Self::serving(WORLD.path(), folder, address, &more)
+    }
+
+    /// Serves bundles from the folder `world`.
+    fn serving(world: &Path, folder: &Path, address: &str, more: &str) -> Self {
         let log = folder.join("log");
         let line = format!(
-            "edge serve --bundle small.bundle --bundle other.bundle --owner owner.pub \
-             --tokens tokens --listen {address} --state {} {more}",
+            "edge serve --owner owner.pub --tokens tokens --listen {address} --state {} {more}",
             folder.join("state").display()
         );
-        let mut command = command(WORLD.path(), &line);
+        let mut command = command(world, &line);
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let mut url = String::new();
@@ -320,8 +326,8 @@ fn npy(pixels: &[u8]) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), pixels].concat()
 }
 
-/// Two dense layers with a ReLU between them, of random weights.
-fn network() -> Vec<u8> {
+/// Two dense layers with an activation between them, of random weights.
+fn network(activation: &str, operands: &[&str]) -> Vec<u8> {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let mut tensor = |name: &str, dims: &[usize]| TensorProto {
         name: name.into(),
@@ -346,7 +352,7 @@ fn network() -> Vec<u8> {
     };
     let nodes = vec![
         node("Gemm", &["x", "w1", "b1"], "hidden"),
-        node("Relu", &["hidden"], "active"),
+        node(activation, operands, "active"),
         node("Gemm", &["active", "w2", "b2"], "y"),
     ];
     let dim = [1, input as i64].map(|length| Dimension {

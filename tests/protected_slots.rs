@@ -1,7 +1,9 @@
 //! Classifiers of the published size with all weights encrypted, at each level of security.
 
 use bellerophon::polynomial::protected::architecture::InputLayout;
-use bellerophon::polynomial::protected::{Edge, InputEncryptor, Owner, Plan, Settings};
+use bellerophon::polynomial::protected::{
+    Edge, InputEncryptor, Owner, Plan, ProtectedNetwork, Settings,
+};
 use bellerophon::report::protected::{Classifier, Dataset, Part, Published, Source};
 use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::wire::to_bytes;
@@ -26,12 +28,12 @@ fn the_mnist_classifier_runs_with_encrypted_weights() {
     let parameters = plan.architecture().secure_parameters().unwrap();
     let mut rng = ChaCha20Rng::seed_from_u64(7);
     let owner = Owner::new(&parameters, &mut rng).unwrap();
-    let network = to_bytes(&owner.protect(&plan, &mut rng, &|| ()).unwrap()).unwrap();
-    let keys = to_bytes(&owner.publish_keys(plan.architecture(), &mut rng).unwrap()).unwrap();
+    let network = to_bytes(&owner.protect(plan.plain(), &mut rng, &|| ()).unwrap()).unwrap();
+    let keys = owner.publish_keys(plan.architecture(), &mut rng).unwrap();
 
-    let edge = Edge::new(&parameters, &network, &keys).unwrap();
-    let encryptor =
-        InputEncryptor::new(&parameters, edge.architecture(), owner.key(), &keys).unwrap();
+    let network = ProtectedNetwork::from_bytes(&network, &parameters).unwrap();
+    let edge = Edge::new(&parameters, network, &keys.evaluation).unwrap();
+    let encryptor = InputEncryptor::new(&parameters, edge.architecture(), &keys.public).unwrap();
     let input: Vec<f64> = classifier.inputs[3].iter().copied().collect();
     let encrypted = encryptor.encrypt(&input, &mut rng).unwrap();
     let expected = plan.evaluate(&classifier.inputs[3]).unwrap();

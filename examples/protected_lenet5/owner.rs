@@ -1,8 +1,10 @@
 //! The owner's process: all that needs a secret.
 
 use crate::{Failure, LEVEL, digits};
-use bellerophon::agents::{DecryptionAgent, DeploymentAgent, KeyGenerator, ProtectionAgent};
-use bellerophon::compile::{Compiled, Model, Options, Preset};
+use bellerophon::agents::{
+    DecryptionAgent, DeploymentAgent, KeyGenerator, PlainModel, ProtectionAgent,
+};
+use bellerophon::compile::{Model, Options, Preset};
 use bellerophon::model::onnx;
 use bellerophon::model_id::ModelId;
 use bellerophon::service::auth::new_token;
@@ -63,7 +65,8 @@ pub fn run(count: u16, preset: Preset) -> Result<(), Failure> {
     let path = at.join("models.store");
     let mut store = Store::create(&path, &passphrase, Cost::default(), &mut rng)?;
     let model = ModelId::new("lenet5", 1)?;
-    protect(&mut store, &passphrase, &model, &compiled, &mut rng)?;
+    let plain = PlainModel::Program(Box::new(compiled.program), compiled.parameters);
+    protect(&mut store, &passphrase, &model, &plain, &mut rng)?;
     deploy(&mut store, &passphrase, &model, &at.join("bundle"))?;
     let (token, line) = new_token("camera", &mut rng)?;
     fs::write(at.join("tokens"), line)?;
@@ -77,13 +80,12 @@ fn protect(
     store: &mut Store,
     passphrase: &Passphrase,
     model: &ModelId,
-    compiled: &Compiled,
+    plain: &PlainModel,
     rng: &mut ChaCha20Rng,
 ) -> Result<(), Failure> {
-    let Compiled { program, parameters, .. } = compiled;
     let begun = Instant::now();
     let mut generator = KeyGenerator::new(store, passphrase);
-    let made = generator.generate(model, program, parameters.clone(), LEVEL, rng)?;
+    let made = generator.generate(model, plain, LEVEL, rng)?;
     println!(
         "  owner     keys {} in {:.1} s: public {}, evaluation {}; the secret is sealed",
         made.key,
@@ -92,8 +94,8 @@ fn protect(
         mebibytes(made.evaluation_key_bytes)
     );
     let begun = Instant::now();
-    let mut agent = ProtectionAgent::open(store, model.clone(), parameters.clone(), passphrase)?;
-    let protected = agent.protect(program, rng)?;
+    let mut agent = ProtectionAgent::open(store, model.clone(), plain, passphrase)?;
+    let protected = agent.protect(rng)?;
     println!(
         "  owner     encrypted {} weight polynomials and {} biases in {:.1} s: {}",
         protected.ciphertexts[0],

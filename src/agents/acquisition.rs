@@ -1,10 +1,11 @@
 //! The data-stream acquisition agent.
 
 use super::AgentError;
+use super::deployed_model::DeployedModel;
+use super::input_encryptor::InputEncryptor;
 use crate::bundle::{Bundle, Part};
 use crate::inference::{EncryptedInference, INFERENCE_LIMIT};
 use crate::model_id::ModelId;
-use crate::protect::{Encryptor, ProtectedModel};
 use crate::service::connection::{Connection, ConnectionError};
 use crate::service::queue::JobId;
 use crate::whole_file;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct AcquisitionAgent {
     model: ModelId,
-    encryptor: Encryptor,
+    encryptor: InputEncryptor,
     connection: Connection,
     folder: PathBuf,
 }
@@ -42,23 +43,19 @@ impl AcquisitionAgent {
     /// Reads the public key and the layout of inputs from a verified bundle; results go to `folder`.
     ///
     /// # Errors
-    /// [`AgentError::Bundle`], [`AgentError::Wire`] and [`AgentError::Encryptor`] for a bundle that
-    /// does not conform, [`AgentError::Key`] for a public key of another model,
-    /// [`AgentError::Io`] where there is no folder.
+    /// [`AgentError::Bundle`], [`AgentError::Wire`], [`AgentError::Encryptor`] and
+    /// [`AgentError::Edge`] for a bundle that does not conform, [`AgentError::Key`] for a public key
+    /// of another model, [`AgentError::Io`] where there is no folder.
     pub fn new(
         bundle: &mut Bundle,
         level: SecurityLevel,
         connection: Connection,
         folder: PathBuf,
     ) -> Result<Self, AgentError> {
-        let (model, parameters) = ProtectedModel::open(&bundle.read(Part::Model)?, level)?;
-        let public_key = bundle.read(Part::PublicKey)?;
-        let encryptor = Encryptor::new(&parameters, model.input_layout(), &public_key)?;
-        let (what, model) = ("public key", bundle.manifest().model.clone());
-        let wrong = |mismatch| AgentError::Key { what, model: model.clone(), mismatch };
-        bundle.manifest().key.check(encryptor.key()).map_err(wrong)?;
+        let model = DeployedModel::open(&bundle.read(Part::Model)?, level)?;
+        let encryptor = InputEncryptor::new(bundle, &model)?;
         fs::create_dir_all(&folder).map_err(at(&folder))?;
-        Ok(Self { model, encryptor, connection, folder })
+        Ok(Self { model: bundle.manifest().model.clone(), encryptor, connection, folder })
     }
 
     /// The model that images are encrypted for.
@@ -94,8 +91,8 @@ impl AcquisitionAgent {
     /// units, in the order of its input.
     ///
     /// # Errors
-    /// [`AgentError::Encryptor`] for an image of another size, [`AgentError::Connection`], after
-    /// which the same call can be repeated.
+    /// [`AgentError::Encryptor`] or [`AgentError::Edge`] for an image of another size,
+    /// [`AgentError::Connection`], after which the same call can be repeated.
     pub fn submit(
         &mut self,
         name: &str,

@@ -1,12 +1,14 @@
 //! The decryption agent.
 
-use super::AgentError;
+use super::deployed_model::DeployedModel;
+use super::{AgentError, secret};
 use crate::bundle::Part;
 use crate::client::Client;
 use crate::hexadecimal;
 use crate::inference::{EncryptedInference, INFERENCE_LIMIT};
 use crate::model_id::ModelId;
-use crate::protect::{Architecture, ProtectedModel};
+use crate::polynomial::protected::{self, Owner};
+use crate::protect::Architecture;
 use crate::store::Store;
 use crate::store::journal::Event;
 use crate::store::seal::Passphrase;
@@ -25,10 +27,11 @@ pub struct DecryptionAgent<'a> {
     opened: Option<(ModelId, Opened)>,
 }
 
+/// The secret of a model, and where its results are.
 #[derive(Debug)]
-struct Opened {
-    client: Client,
-    architecture: Architecture,
+enum Opened {
+    Program(Box<Client>, Box<Architecture>),
+    Slots(Box<Owner>, Box<protected::Architecture>),
 }
 
 /// An opened result, in the network's units. The values carry noise that depends on the secret: who
@@ -54,8 +57,8 @@ impl<'a> DecryptionAgent<'a> {
     ///
     /// # Errors
     /// [`AgentError::Wire`] for bytes that are no result; [`AgentError::Store`] for a model that is
-    /// not in the store and for another passphrase; [`AgentError::Key`] and [`AgentError::Client`] for
-    /// a result under another key than that of the model that it names.
+    /// not in the store and for another passphrase; [`AgentError::Key`], [`AgentError::Client`] and
+    /// [`AgentError::Owner`] for a result under another key than that of the model that it names.
     pub fn decrypt(&mut self, bytes: &[u8]) -> Result<Inference, AgentError> {
         let inference: EncryptedInference = wire::from_bytes(bytes, INFERENCE_LIMIT, &())?;
         self.open(&inference.model)?;
@@ -76,10 +79,16 @@ impl<'a> DecryptionAgent<'a> {
         }
         self.opened = None;
         let bytes = self.store.part(model, Part::Model)?.read_whole()?;
-        let (protected, parameters) = ProtectedModel::open(&bytes, self.level)?;
-        let secret = self.store.secret(model, self.passphrase)?;
-        let client = Client::import_secrets(parameters, &secret)?;
-        let opened = Opened { client, architecture: protected.architecture() };
+        let opened = match DeployedModel::open(&bytes, self.level)? {
+            DeployedModel::Program(protected, parameters) => {
+                let client = secret::client(self.store, model, parameters, self.passphrase)?;
+                Opened::Program(Box::new(client), Box::new(protected.architecture()))
+            }
+            DeployedModel::Slots(network, parameters) => {
+                let owner = secret::owner(self.store, model, &parameters, self.passphrase)?;
+                Opened::Slots(Box::new(owner), Box::new(network.architecture().clone()))
+            }
+        };
         self.opened = Some((model.clone(), opened));
         Ok(())
     }
@@ -90,7 +99,12 @@ impl<'a> DecryptionAgent<'a> {
         let wrong = |mismatch| AgentError::Key { what, model: model.clone(), mismatch };
         self.store.key(model)?.check(*key).map_err(wrong)?;
         match &self.opened {
-            Some((_, opened)) => Ok(opened.client.decrypt(&opened.architecture, output)?),
+            Some((_, Opened::Program(client, architecture))) => {
+                Ok(client.decrypt(architecture, output)?)
+            }
+            Some((_, Opened::Slots(owner, architecture))) => {
+                Ok(owner.decrypt(architecture, output)?)
+            }
             None => Ok(Vec::new()),
         }
     }

@@ -3,6 +3,7 @@
 use crate::bundle::BundleError;
 use crate::client::ClientError;
 use crate::model_id::ModelId;
+use crate::polynomial::protected::{EdgeError, OwnerError};
 use crate::protect::{EncryptorError, ProtectError};
 use crate::server::ServerError;
 use crate::service::connection::ConnectionError;
@@ -33,6 +34,21 @@ pub enum AgentError {
     /// In encrypting an image.
     #[error(transparent)]
     Encryptor(#[from] EncryptorError),
+    /// With the secret of a network in slots.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    /// In encrypting an image for a network in slots, or running it.
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
+    /// A secret for a model of the other kind.
+    #[error(
+        "the keys of {model} are for a model of another kind: make keys for this one with owner \
+         keygen"
+    )]
+    Kind {
+        /// The model.
+        model: ModelId,
+    },
     /// In reading or writing bytes.
     #[error(transparent)]
     Wire(#[from] WireError),

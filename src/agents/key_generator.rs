@@ -1,12 +1,15 @@
 //! The key generator.
 
 use super::AgentError;
+use super::PlainModel;
 use crate::client::Client;
 use crate::compile::Program;
 use crate::model_id::ModelId;
+use crate::polynomial::protected::{Architecture, Owner};
 use crate::store::seal::Passphrase;
 use crate::store::{NewKeys, Store};
 use bellerophon_bridge as bridge;
+use bellerophon_schemes::ckks;
 use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::security::{LweInstance, SecurityLevel};
 use rand::CryptoRng;
@@ -41,12 +44,29 @@ impl<'a> KeyGenerator<'a> {
         Self { store, passphrase }
     }
 
-    /// Makes and stores the keys of a new model, for the program that it will run.
+    /// Makes and stores the keys of a new model, for what it will run.
     ///
     /// # Errors
     /// [`AgentError::Store`] for a name and version that are taken or another passphrase,
-    /// [`AgentError::Client`] for slots that do not reach `level`.
+    /// [`AgentError::Client`] for a program whose slots do not reach `level`.
     pub fn generate(
+        &mut self,
+        model: &ModelId,
+        plain: &PlainModel,
+        level: SecurityLevel,
+        rng: &mut impl CryptoRng,
+    ) -> Result<MadeKeys, AgentError> {
+        match plain {
+            PlainModel::Program(program, parameters) => {
+                self.for_program(model, program, parameters.clone(), level, rng)
+            }
+            PlainModel::Slots(network, parameters) => {
+                self.for_slots(model, network.architecture(), parameters, rng)
+            }
+        }
+    }
+
+    fn for_program(
         &mut self,
         model: &ModelId,
         program: &Program,
@@ -73,6 +93,33 @@ impl<'a> KeyGenerator<'a> {
             evaluation_key_bytes: evaluation.bytes.len(),
             slot_key_bytes: slots.map_or(0, |keys| keys.len()),
             instances: evaluation.instances,
+        })
+    }
+
+    fn for_slots(
+        &mut self,
+        model: &ModelId,
+        architecture: &Architecture,
+        parameters: &ckks::Parameters,
+        rng: &mut impl CryptoRng,
+    ) -> Result<MadeKeys, AgentError> {
+        let owner = Owner::new(parameters, rng)?;
+        let published = owner.publish_keys(architecture, rng)?;
+        let keys = NewKeys {
+            key: owner.key(),
+            secret: owner.secret().as_slice(),
+            public_key: &published.public,
+            evaluation_keys: &published.evaluation,
+            slot_keys: None,
+        };
+        self.store.add_keys(model, &keys, self.passphrase, rng)?;
+        Ok(MadeKeys {
+            key: keys.key,
+            public_key_bytes: published.public.len(),
+            evaluation_key_bytes: published.evaluation.len(),
+            slot_key_bytes: 0,
+            // all keys and ciphertexts are samples of one secret modulo at most all primes
+            instances: vec![("all keys".to_owned(), parameters.instance())],
         })
     }
 }

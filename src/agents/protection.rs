@@ -1,12 +1,13 @@
 //! The trained-DNN protection agent.
 
-use super::AgentError;
+use super::{AgentError, PlainModel, secret};
 use crate::client::Client;
 use crate::compile::Program;
 use crate::model_id::ModelId;
+use crate::polynomial::protected::{Owner, PlainNetwork};
 use crate::store::Store;
 use crate::store::seal::Passphrase;
-use bellerophon_bridge as bridge;
+use bellerophon_schemes::wire;
 use rand::CryptoRng;
 
 /// Encrypts the parameters of a trained network under its secret and stores them (the paper's steps 3
@@ -15,7 +16,14 @@ use rand::CryptoRng;
 pub struct ProtectionAgent<'a> {
     store: &'a mut Store,
     model: ModelId,
-    client: Client,
+    work: Work<'a>,
+}
+
+/// A secret, and what is encrypted under it.
+#[derive(Debug)]
+enum Work<'a> {
+    Program(Box<Client>, &'a Program),
+    Slots(Box<Owner>, &'a PlainNetwork),
 }
 
 /// What was stored.
@@ -32,30 +40,43 @@ impl<'a> ProtectionAgent<'a> {
     ///
     /// # Errors
     /// [`AgentError::Store`] for a model that is not there or another passphrase,
-    /// [`AgentError::Client`] for other parameters than the keys were made for.
+    /// [`AgentError::Client`], [`AgentError::Key`] and [`AgentError::Kind`] where the keys were made
+    /// for other parameters.
     pub fn open(
         store: &'a mut Store,
         model: ModelId,
-        parameters: bridge::Parameters,
+        plain: &'a PlainModel,
         passphrase: &Passphrase,
     ) -> Result<Self, AgentError> {
-        let secret = store.secret(&model, passphrase)?;
-        let client = Client::import_secrets(parameters, &secret)?;
-        Ok(Self { store, model, client })
+        let work = match plain {
+            PlainModel::Program(program, parameters) => {
+                let client = secret::client(store, &model, parameters.clone(), passphrase)?;
+                Work::Program(Box::new(client), program)
+            }
+            PlainModel::Slots(network, parameters) => {
+                let owner = secret::owner(store, &model, parameters, passphrase)?;
+                Work::Slots(Box::new(owner), network)
+            }
+        };
+        Ok(Self { store, model, work })
     }
 
-    /// Encrypts all weights and biases of `program` and stores them, whole or not at all.
+    /// Encrypts all weights and biases and stores them, whole or not at all.
     ///
     /// # Errors
-    /// [`AgentError::Protect`] for a program that cannot be protected, [`AgentError::Store`] where the
-    /// model was protected before.
-    pub fn protect(
-        &mut self,
-        program: &Program,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Protected, AgentError> {
-        let protected = self.client.protect(program, rng)?;
-        let (bytes, ciphertexts) = (protected.to_bytes()?, protected.ciphertexts());
+    /// [`AgentError::Protect`] and [`AgentError::Owner`] for a model that cannot be protected,
+    /// [`AgentError::Store`] where it was protected before.
+    pub fn protect(&mut self, rng: &mut impl CryptoRng) -> Result<Protected, AgentError> {
+        let (bytes, ciphertexts) = match &self.work {
+            Work::Program(client, program) => {
+                let protected = client.protect(program, rng)?;
+                (protected.to_bytes()?, protected.ciphertexts())
+            }
+            Work::Slots(owner, network) => {
+                let protected = owner.protect(network, rng, &|| ())?;
+                (wire::to_bytes(&protected)?, protected.ciphertexts())
+            }
+        };
         self.store.add_model(&self.model, &mut &bytes[..])?;
         Ok(Protected { bytes: bytes.len(), ciphertexts })
     }

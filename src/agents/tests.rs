@@ -6,6 +6,8 @@ use crate::bundle::{Bundle, Part};
 use crate::client::ClientError;
 use crate::inference::EncryptedInference;
 use crate::model_id::ModelId;
+use crate::polynomial::protected::{Plan, Settings};
+use crate::report::protected::{Classifier, Dataset, Part as ReportPart, Source};
 use crate::service::connection::{Connection, Endpoint};
 use crate::store::journal::Event;
 use crate::store::seal::{Cost, Passphrase};
@@ -30,6 +32,10 @@ fn id() -> ModelId {
     ModelId::new("tiny", 1).unwrap()
 }
 
+fn plain(world: &tiny::World) -> PlainModel {
+    PlainModel::Program(Box::new(world.program.clone()), world.parameters.clone())
+}
+
 impl Owned {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
@@ -37,18 +43,17 @@ impl Owned {
         let (path, mut rng) = (folder.path().join("models.store"), tiny::rng(1));
         let mut store =
             Store::create(&path, &passphrase, Cost::insecure_least(), &mut rng).unwrap();
-        let (program, parameters) = (&WORLD.program, WORLD.parameters.clone());
         let mut generator = KeyGenerator::new(&mut store, &passphrase);
-        let made = generator.generate(&id(), program, parameters, LEVEL, &mut rng).unwrap();
+        let made = generator.generate(&id(), &plain(&WORLD), LEVEL, &mut rng).unwrap();
         assert_eq!((made.slot_key_bytes, made.key), (0, store.key(&id()).unwrap()));
         Self { folder, store, passphrase }
     }
 
     fn protect(&mut self) -> Protected {
-        let (passphrase, parameters) = (&self.passphrase, WORLD.parameters.clone());
+        let plain = plain(&WORLD);
         let mut agent =
-            ProtectionAgent::open(&mut self.store, id(), parameters, passphrase).unwrap();
-        agent.protect(&WORLD.program, &mut tiny::rng(2)).unwrap()
+            ProtectionAgent::open(&mut self.store, id(), &plain, &self.passphrase).unwrap();
+        agent.protect(&mut tiny::rng(2)).unwrap()
     }
 
     fn bundle(&mut self) -> (PathBuf, Bundle) {
@@ -102,14 +107,44 @@ fn models_of_insecure_parameters_are_neither_run_nor_opened() {
 #[test]
 fn secrets_are_not_used_with_other_parameters() {
     let mut owned = Owned::new();
-    let parameters = ELSEWHERE.parameters.clone();
-    let opened = ProtectionAgent::open(&mut owned.store, id(), parameters, &owned.passphrase);
+    let other = plain(&ELSEWHERE);
+    let opened = ProtectionAgent::open(&mut owned.store, id(), &other, &owned.passphrase);
     assert!(matches!(opened.unwrap_err(), AgentError::Client(ClientError::Wire(_))));
-    let parameters = WORLD.parameters.clone();
+    let program = Box::new(ELSEWHERE.program.clone());
+    let mixed = PlainModel::Program(program, WORLD.parameters.clone());
     let mut agent =
-        ProtectionAgent::open(&mut owned.store, id(), parameters, &owned.passphrase).unwrap();
-    let other = agent.protect(&ELSEWHERE.program, &mut tiny::rng(3));
+        ProtectionAgent::open(&mut owned.store, id(), &mixed, &owned.passphrase).unwrap();
+    let other = agent.protect(&mut tiny::rng(3));
     assert!(matches!(other.unwrap_err(), AgentError::Protect(_)));
+}
+
+/// The last layer of the published classifier, in slots.
+fn in_slots(security: SecurityLevel) -> PlainModel {
+    let classifier = Classifier::new(Dataset::Mnist, ReportPart::LastLayer, &Source::default(), 2);
+    let Classifier { graph, inputs } = classifier.unwrap();
+    let settings = Settings { security, ..Settings::default() };
+    let plan = Plan::new(&graph, &Classifier::replacement(&graph), &settings, &inputs).unwrap();
+    PlainModel::from_bytes(&wire::to_bytes(plan.plain()).unwrap(), security).unwrap()
+}
+
+#[test]
+fn secrets_are_not_used_for_models_of_the_other_kind() {
+    let mut owned = Owned::new();
+    let (slots, other) = (in_slots(LEVEL), in_slots(SecurityLevel::Bits192));
+    let opened = ProtectionAgent::open(&mut owned.store, id(), &slots, &owned.passphrase);
+    assert!(matches!(opened.unwrap_err(), AgentError::Kind { .. }));
+    let two = ModelId::new("tiny", 2).unwrap();
+    let mut generator = KeyGenerator::new(&mut owned.store, &owned.passphrase);
+    let made = generator.generate(&two, &slots, LEVEL, &mut tiny::rng(4)).unwrap();
+    assert!(made.instances.iter().all(|(_, instance)| instance.estimate().bits >= 128));
+    let program = plain(&WORLD);
+    let opened = ProtectionAgent::open(&mut owned.store, two.clone(), &program, &owned.passphrase);
+    assert!(matches!(opened.unwrap_err(), AgentError::Client(ClientError::Wire(_))));
+    let opened = ProtectionAgent::open(&mut owned.store, two.clone(), &other, &owned.passphrase);
+    assert!(matches!(opened.unwrap_err(), AgentError::Key { what: "secret", .. }));
+    let mut agent =
+        ProtectionAgent::open(&mut owned.store, two, &slots, &owned.passphrase).unwrap();
+    assert!(agent.protect(&mut tiny::rng(5)).unwrap().ciphertexts[0] > 0);
 }
 
 #[test]
@@ -140,9 +175,8 @@ fn results_that_are_none_are_refused() {
 fn secrets_are_never_shown() {
     let mut owned = Owned::new();
     let secret = owned.store.secret(&id(), &owned.passphrase).unwrap();
-    let parameters = WORLD.parameters.clone();
-    let agent =
-        ProtectionAgent::open(&mut owned.store, id(), parameters, &owned.passphrase).unwrap();
+    let plain = plain(&WORLD);
+    let agent = ProtectionAgent::open(&mut owned.store, id(), &plain, &owned.passphrase).unwrap();
     let shown = format!("{agent:?}");
     let seed = format!("{:?}", &secret[48..52]);
     assert!(!shown.contains(seed.trim_matches(['[', ']'])), "{shown}");

@@ -1,21 +1,21 @@
 //! Files that are read and written: whole or not at all.
 
 use super::Failure;
+use bellerophon::agents::PlainModel;
 use bellerophon::client::{Client, SECRETS_LIMIT};
 use bellerophon::compile::Program;
+use bellerophon::compile::program::PROGRAM_LIMIT;
+use bellerophon::polynomial::protected::PLAIN_LIMIT;
 use bellerophon_bridge as bridge;
 use bellerophon_schemes::security::SecurityLevel;
-use bellerophon_schemes::wire::{self, Conformant, HEADER_BYTES};
+use bellerophon_schemes::wire::HEADER_BYTES;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The level of security that programs are made for: the only one that has parameters.
+/// The level of security that everything must reach: for programs, the only one that has parameters.
 pub const LEVEL: SecurityLevel = SecurityLevel::Bits128;
-
-/// The largest program accepted, in bytes.
-const PROGRAM_LIMIT: u64 = 2 << 30;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,23 +119,18 @@ fn create(path: &Path, access: Access) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// What a program file is checked against before anything else is known: parameters at this level.
-struct Level(SecurityLevel);
-
-impl Conformant<Level> for Program {
-    fn conforms(&self, level: &Level) -> Result<(), String> {
-        let parameters = bridge::Parameters::new(self.parameters.clone(), level.0);
-        self.conforms(&parameters.map_err(|error| error.to_string())?)
-    }
-}
-
 /// Reads a program and the parameters that it was compiled for.
 pub fn program(path: &Path) -> Result<(Program, bridge::Parameters), Failure> {
     let bytes = read(path, "program", PROGRAM_LIMIT)?;
-    let program: Program = wire::from_bytes(&bytes, PROGRAM_LIMIT, &Level(LEVEL))
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    let parameters = bridge::Parameters::new(program.parameters.clone(), LEVEL)?;
-    Ok((program, parameters))
+    let opened = Program::open(&bytes, LEVEL);
+    opened.map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Reads a program, or a network in slots, with its parameters.
+pub fn plain_model(path: &Path) -> Result<PlainModel, Failure> {
+    let bytes = read(path, "program", PLAIN_LIMIT)?;
+    let opened = PlainModel::from_bytes(&bytes, LEVEL);
+    opened.map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// Refuses a file for the keys of polynomials in slots where the program has none, and its absence

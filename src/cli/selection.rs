@@ -168,7 +168,18 @@ fn security_level(bits: &str) -> Result<SecurityLevel, String> {
     }
 }
 
-fn percentage(text: &str) -> Result<f64, String> {
+/// A level of CKKS, which has curves for all.
+pub fn ckks_security_level(bits: &str) -> Result<SecurityLevel, String> {
+    match bits {
+        "128" => Ok(SecurityLevel::Bits128),
+        "192" => Ok(SecurityLevel::Bits192),
+        "256" => Ok(SecurityLevel::Bits256),
+        _ => Err("use 128, 192 or 256".to_owned()),
+    }
+}
+
+/// A percentage above 0.
+pub fn percentage(text: &str) -> Result<f64, String> {
     let percent: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
     match percent > 0.0 && percent <= 100.0 {
         true => Ok(percent),

@@ -8,9 +8,13 @@
 use crate::model::Activation;
 use bellerophon_bridge as bridge;
 use bellerophon_schemes::math::approximation::Polynomial;
+use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::tfhe::lut::negacyclic;
-use bellerophon_schemes::wire::{Conformant, Wire};
+use bellerophon_schemes::wire::{self, Conformant, Wire, WireError};
 use serde::{Deserialize, Serialize};
+
+/// The largest program accepted, in bytes.
+pub const PROGRAM_LIMIT: u64 = 2 << 30;
 
 /// One coefficient of one ciphertext of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -388,6 +392,33 @@ impl Conformant<bridge::Parameters> for Program {
         match self.input.iter().find(|placement| placement.element >= self.input_elements) {
             Some(placement) => Err(format!("element {} does not exist", placement.element)),
             None => Ok(()),
+        }
+    }
+}
+
+/// Checked against its own parameters, which must reach this level.
+impl Conformant<SecurityLevel> for Program {
+    fn conforms(&self, level: &SecurityLevel) -> Result<(), String> {
+        let parameters = bridge::Parameters::new(self.parameters.clone(), *level);
+        self.conforms(&parameters.map_err(|error| error.to_string())?)
+    }
+}
+
+impl Program {
+    /// Reads a program and the parameters that it was compiled for, which must reach `level`.
+    ///
+    /// # Errors
+    /// [`WireError`] for bytes that are no such program.
+    pub fn open(
+        bytes: &[u8],
+        level: SecurityLevel,
+    ) -> Result<(Self, bridge::Parameters), WireError> {
+        let program: Self = wire::from_bytes(bytes, PROGRAM_LIMIT, &level)?;
+        match bridge::Parameters::new(program.parameters.clone(), level) {
+            Ok(parameters) => Ok((program, parameters)),
+            Err(error) => {
+                Err(WireError::NotConformant { kind: Self::NAME, reason: error.to_string() })
+            }
         }
     }
 }

@@ -28,7 +28,10 @@ use crate::model::onnx::OnnxError;
 use crate::polynomial::PolynomialError;
 use crate::polynomial::protected::{EdgeError, OwnerError, PlanError};
 use crate::protect::{EncryptorError, ProtectError};
+use crate::run::ExecuteError;
+use crate::run::clear::ClearError;
 use crate::server::ServerError;
+use bellerophon_bridge::BridgeError;
 use bellerophon_schemes::ckks::CkksError;
 use bellerophon_schemes::wire::WireError;
 use thiserror::Error;
@@ -73,6 +76,12 @@ pub enum EvaluationError {
     /// In preparing it.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// In its noise.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// In simulating it.
+    #[error(transparent)]
+    Simulation(#[from] ExecuteError<ClearError>),
     /// In reading a model.
     #[error(transparent)]
     Onnx(#[from] OnnxError),

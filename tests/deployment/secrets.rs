@@ -79,7 +79,7 @@ fn forms(exported: &[u8], parameters: &Parameters) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The names of the forms that `bytes` hold.
-fn found<'a>(bytes: &[u8], forms: &'a [(String, Vec<u8>)]) -> Vec<&'a str> {
+pub(super) fn found<'a>(bytes: &[u8], forms: &'a [(String, Vec<u8>)]) -> Vec<&'a str> {
     // what is the same at each position is compared by its first bytes first
     let holds = |form: &[u8]| {
         let rest = &form[1..];
@@ -89,7 +89,7 @@ fn found<'a>(bytes: &[u8], forms: &'a [(String, Vec<u8>)]) -> Vec<&'a str> {
     forms.iter().filter(|(_, form)| holds(form)).map(|(name, _)| name.as_str()).collect()
 }
 
-fn contents(folder: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) {
+pub(super) fn contents(folder: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {

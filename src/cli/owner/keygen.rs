@@ -24,7 +24,7 @@ pub struct Arguments {
     /// The model: a name, which gets the next version, or name@version
     #[arg(long, value_name = "MODEL")]
     model: String,
-    /// The program that the model will run, from compile
+    /// What the model will run: a program from compile, or a network from owner plan
     #[arg(long, value_name = "PROGRAM")]
     program: PathBuf,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<Made, Failure> {
     check_name(name)?;
     let path = &arguments.store.store;
     files::check_target(path, files::Access::Default)?;
-    let (program, parameters) = files::program(&arguments.program)?;
+    let plain = files::plain_model(&arguments.program)?;
     let passphrase = arguments.passphrase.read(!path.exists())?;
     // never from a seed: whoever knows it could open everything
     let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<Made, Failure> {
     let spinner = output::spinner("making keys");
     let begun = Instant::now();
     let mut generator = KeyGenerator::new(&mut store, &passphrase);
-    let made = generator.generate(&model, &program, parameters, files::LEVEL, &mut rng);
+    let made = generator.generate(&model, &plain, files::LEVEL, &mut rng);
     spinner.finish_and_clear();
     let made = made?;
     let keys: Vec<Key> = made.instances.into_iter().map(Key::new).collect();

@@ -7,6 +7,7 @@ mod journal;
 mod keygen;
 mod list;
 mod passphrase;
+mod plan;
 mod protect;
 
 use super::{Failure, output};
@@ -23,6 +24,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Plan(plan::Arguments),
     Keygen(keygen::Arguments),
     Protect(protect::Arguments),
     Deploy(deploy::Arguments),
@@ -50,6 +52,7 @@ impl StoreArgument {
 /// Runs what is asked for.
 pub fn run(arguments: &Arguments, json: bool) -> Result<(), Failure> {
     match &arguments.command {
+        Command::Plan(arguments) => output::emit(json, &plan::run(arguments)?),
         Command::Keygen(arguments) => output::emit(json, &keygen::run(arguments)?),
         Command::Protect(arguments) => output::emit(json, &protect::run(arguments)?),
         Command::Deploy(arguments) => output::emit(json, &deploy::run(arguments)?),

@@ -16,7 +16,7 @@ use std::time::Instant;
 /// Encrypts the weights and biases of a compiled model under its keys, and stores them
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The compiled model, from compile
+    /// The compiled model: a program from compile, or a network from owner plan
     #[arg(value_name = "PROGRAM")]
     program: PathBuf,
     #[command(flatten)]
@@ -40,15 +40,15 @@ pub struct Stored {
 
 /// Encrypts and stores.
 pub fn run(arguments: &Arguments) -> Result<Stored, Failure> {
-    let (program, parameters) = files::program(&arguments.program)?;
+    let plain = files::plain_model(&arguments.program)?;
     let mut store = arguments.store.open()?;
     store.key(&arguments.model)?;
     let passphrase = arguments.passphrase.read(false)?;
     let model = arguments.model.clone();
-    let mut agent = ProtectionAgent::open(&mut store, model.clone(), parameters, &passphrase)?;
+    let mut agent = ProtectionAgent::open(&mut store, model.clone(), &plain, &passphrase)?;
     let spinner = output::spinner("encrypting weights and biases");
     let begun = Instant::now();
-    let protected = agent.protect(&program, &mut ChaCha20Rng::from_rng(&mut rand::rng()));
+    let protected = agent.protect(&mut ChaCha20Rng::from_rng(&mut rand::rng()));
     spinner.finish_and_clear();
     let protected = protected?;
     let [weights, biases] = protected.ciphertexts;

@@ -134,6 +134,15 @@ impl Architecture {
         Parameters::new(self.parameters.clone(), self.security)
     }
 
+    /// As [`Architecture::secure_parameters`], where it claims at least this level.
+    pub(super) fn reaching(&self, level: SecurityLevel) -> Result<Parameters, String> {
+        let (claimed, asked) = (self.security.bits(), level.bits());
+        match claimed < asked {
+            true => Err(format!("it has {claimed} bits of security where {asked} are asked for")),
+            false => self.secure_parameters().map_err(|error| error.to_string()),
+        }
+    }
+
     /// Slots of a ciphertext.
     #[must_use]
     pub fn slots(&self) -> usize {

@@ -6,14 +6,13 @@ use super::encrypted::{Encrypted, Operand, Prepared};
 use super::execute::execute;
 use super::message::{
     Context, MESSAGE_LIMIT, NETWORK_LIMIT, ProtectedInput, ProtectedNetwork, ProtectedResult,
-    PublishedKeys,
 };
 use bellerophon_schemes::ckks::{
-    Ciphertext, CkksError, Encoder, Encryptor, EvaluationKeys, Evaluator, PackedCiphertext,
-    Parameters, PublicKey, Slots,
+    Ciphertext, CkksError, Encoder, Encryptor, EvaluationKeys, Evaluator, KeyRequirements,
+    PackedCiphertext, Parameters, PublicKey, SeededEvaluationKeys, SeededPublicKey, Slots,
 };
-use bellerophon_schemes::key_id::KeyId;
-use bellerophon_schemes::wire::{self, WireError};
+use bellerophon_schemes::key_id::{KeyId, KeyMismatch};
+use bellerophon_schemes::wire::{self, Conformant, Wire, WireError};
 use rand::CryptoRng;
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -28,6 +27,9 @@ pub enum EdgeError {
     /// In the scheme.
     #[error(transparent)]
     Ckks(#[from] CkksError),
+    /// The keys are not the network's.
+    #[error("the keys are of another network: {0}")]
+    Key(#[from] KeyMismatch),
     /// The input is of another size than the network's.
     #[error("the input has {found} values, the network reads {expected}")]
     InputSize {
@@ -54,25 +56,40 @@ pub struct InputEncryptor {
 }
 
 impl InputEncryptor {
-    /// Reads the keys that the owner published.
+    /// Reads the public key that the owner published.
     ///
     /// # Errors
-    /// [`EdgeError::Wire`] for bytes that are no keys of `parameters` under `key`,
+    /// [`EdgeError::Wire`] for bytes that are no public key of `parameters`,
     /// [`EdgeError::Architecture`] for an architecture of other parameters.
     pub fn new(
         parameters: &Parameters,
         architecture: &Architecture,
-        key: KeyId,
-        keys: &[u8],
+        key: &[u8],
     ) -> Result<Self, EdgeError> {
-        check(parameters, architecture)?;
-        let keys = read_keys(parameters, architecture, key, keys)?;
+        if architecture.parameters != *parameters.literal() {
+            let reason = "it is for other parameters".to_owned();
+            return Err(EdgeError::Architecture { reason });
+        }
+        architecture.check().map_err(|reason| EdgeError::Architecture { reason })?;
+        let key: SeededPublicKey = wire::from_bytes(key, NETWORK_LIMIT, parameters)?;
         Ok(Self {
             architecture: architecture.clone(),
             parameters: parameters.clone(),
-            key: keys.public.expand(parameters)?,
+            key: key.expand(parameters)?,
             encoder: Encoder::new(parameters),
         })
+    }
+
+    /// The secret that opens what this encrypts.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        self.key.key()
+    }
+
+    /// The number of values of an input.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.architecture.inputs
     }
 
     /// Encrypts an input, in the network's units and order.
@@ -115,22 +132,32 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Reads a protected network and the keys that its owner published.
+    /// Takes a protected network, and reads the evaluation keys that its owner published.
     ///
     /// # Errors
-    /// [`EdgeError::Wire`] for bytes that are no network of `parameters`, or no keys that belong to
-    /// it; [`EdgeError::Ckks`] for ciphertexts that do not fit.
-    pub fn new(parameters: &Parameters, network: &[u8], keys: &[u8]) -> Result<Self, EdgeError> {
-        let network: ProtectedNetwork = wire::from_bytes(network, NETWORK_LIMIT, parameters)?;
+    /// [`EdgeError::Wire`] for a network of other parameters and for bytes that are no keys of them,
+    /// [`EdgeError::Key`] for keys of another network; [`EdgeError::Ckks`] where a key is missing and
+    /// for ciphertexts that do not fit.
+    pub fn new(
+        parameters: &Parameters,
+        network: ProtectedNetwork,
+        keys: &[u8],
+    ) -> Result<Self, EdgeError> {
+        let kind = ProtectedNetwork::NAME;
+        let conforms = network.conforms(parameters);
+        conforms.map_err(|reason| WireError::NotConformant { kind, reason })?;
         let ProtectedNetwork { architecture, key, layers } = network;
-        let keys = read_keys(parameters, &architecture, key, keys)?;
+        let keys: SeededEvaluationKeys = wire::from_bytes(keys, NETWORK_LIMIT, parameters)?;
+        keys.check_key(key)?;
+        let keys = keys.expand(parameters)?;
+        check_keys(&keys, &architecture.requirements(parameters)?)?;
         let prepared = Prepared::new(&architecture, &layers, parameters)?;
         Ok(Self {
             architecture,
             key,
             evaluator: Evaluator::new(parameters),
             encoder: Encoder::new(parameters),
-            keys: keys.evaluation.expand(parameters)?,
+            keys,
             prepared,
         })
     }
@@ -159,15 +186,22 @@ impl Edge {
         self.keys.len()
     }
 
+    /// Reads an encrypted input.
+    ///
+    /// # Errors
+    /// [`EdgeError::Wire`] for bytes that are no input of the network or one under another key.
+    pub fn read_input(&self, input: &[u8]) -> Result<ProtectedInput, EdgeError> {
+        let parameters = self.evaluator.parameters();
+        let context = Context { parameters, architecture: &self.architecture, key: self.key };
+        Ok(wire::from_bytes(input, MESSAGE_LIMIT, &context)?)
+    }
+
     /// Runs the network on an encrypted input; `watch` is told of each step's layer before it runs.
     ///
     /// # Errors
-    /// [`EdgeError::Wire`] for bytes that are no input of the network or one under another key;
-    /// [`EdgeError::Ckks`] where a key is missing.
+    /// As [`Edge::read_input`]; [`EdgeError::Ckks`], which cannot occur for an input that was read.
     pub fn evaluate(&self, input: &[u8], watch: &dyn Fn(&str)) -> Result<Evaluation, EdgeError> {
-        let parameters = self.evaluator.parameters();
-        let context = Context { parameters, architecture: &self.architecture, key: self.key };
-        let input: ProtectedInput = wire::from_bytes(input, MESSAGE_LIMIT, &context)?;
+        let (input, parameters) = (self.read_input(input)?, self.evaluator.parameters());
         let input = input.ciphertexts.iter();
         let input = input.map(|packed| Ok(Operand::Encrypted(packed.unpack(parameters)?)));
         self.run(input.collect::<Result<_, CkksError>>()?, watch)
@@ -216,24 +250,15 @@ impl Edge {
     }
 }
 
-fn check(parameters: &Parameters, architecture: &Architecture) -> Result<(), EdgeError> {
-    if architecture.parameters != *parameters.literal() {
-        return Err(EdgeError::Architecture { reason: "it is for other parameters".to_owned() });
+/// That no key will be missing.
+fn check_keys(keys: &EvaluationKeys, needed: &KeyRequirements) -> Result<(), CkksError> {
+    if let Some(level) = needed.relinearization {
+        keys.relinearization(level)?;
     }
-    architecture.check().map_err(|reason| EdgeError::Architecture { reason })
+    needed.galois.iter().try_for_each(|(&element, &level)| keys.galois(element, level).map(drop))
 }
 
 fn check_input(architecture: &Architecture, values: &[f64]) -> Result<(), EdgeError> {
     let (expected, found) = (architecture.inputs, values.len());
     if expected == found { Ok(()) } else { Err(EdgeError::InputSize { expected, found }) }
-}
-
-fn read_keys(
-    parameters: &Parameters,
-    architecture: &Architecture,
-    key: KeyId,
-    keys: &[u8],
-) -> Result<PublishedKeys, EdgeError> {
-    let context = Context { parameters, architecture, key };
-    Ok(wire::from_bytes(keys, NETWORK_LIMIT, &context)?)
 }

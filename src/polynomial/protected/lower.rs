@@ -7,7 +7,7 @@
 
 use super::architecture::{InputLayout, Linear, Operation, Step, Term};
 use super::calibrated::{Calibrated, Kind, Layer};
-use super::plan::Weights;
+use super::plain::Weights;
 use super::tiling::Tiling;
 use crate::model::{Operator, Shape};
 use crate::polynomial::PolynomialError;

@@ -2,12 +2,10 @@
 
 use super::architecture::Architecture;
 use super::encrypted::scales;
-use bellerophon_schemes::ckks::{
-    PackedCiphertext, Parameters, Scale, SeededCiphertext, SeededEvaluationKeys, SeededPublicKey,
-    Slots,
-};
+use bellerophon_schemes::ckks::{PackedCiphertext, Parameters, Scale, SeededCiphertext, Slots};
 use bellerophon_schemes::key_id::KeyId;
-use bellerophon_schemes::wire::{Conformant, Wire};
+use bellerophon_schemes::security::SecurityLevel;
+use bellerophon_schemes::wire::{self, Conformant, Wire, WireError};
 use serde::{Deserialize, Serialize};
 
 /// The largest protected network accepted, in bytes.
@@ -33,6 +31,26 @@ pub(super) struct ProtectedLayer {
 }
 
 impl ProtectedNetwork {
+    /// Reads a network that was made for `parameters`.
+    ///
+    /// # Errors
+    /// [`WireError`] for bytes that are no such network.
+    pub fn from_bytes(bytes: &[u8], parameters: &Parameters) -> Result<Self, WireError> {
+        wire::from_bytes(bytes, NETWORK_LIMIT, parameters)
+    }
+
+    /// Reads a network and the parameters that it was made for, which must reach the security that
+    /// the network claims, and that `level`.
+    ///
+    /// # Errors
+    /// As [`ProtectedNetwork::from_bytes`].
+    pub fn open(bytes: &[u8], level: SecurityLevel) -> Result<(Self, Parameters), WireError> {
+        let network: Self = wire::from_bytes(bytes, NETWORK_LIMIT, &level)?;
+        let unfit = |reason| WireError::NotConformant { kind: Self::NAME, reason };
+        let parameters = network.architecture.reaching(level).map_err(unfit)?;
+        Ok((network, parameters))
+    }
+
     /// What everyone may see of it.
     #[must_use]
     pub fn architecture(&self) -> &Architecture {
@@ -45,18 +63,12 @@ impl ProtectedNetwork {
         self.key
     }
 
-    /// Ciphertexts of all weights and biases.
+    /// Ciphertexts of all weights, and of all biases.
     #[must_use]
-    pub fn ciphertexts(&self) -> usize {
-        self.layers.iter().map(|layer| layer.weights.len() + layer.biases.len()).sum()
+    pub fn ciphertexts(&self) -> [usize; 2] {
+        let count = |count: &dyn Fn(&ProtectedLayer) -> usize| self.layers.iter().map(count).sum();
+        [count(&|layer| layer.weights.len()), count(&|layer| layer.biases.len())]
     }
-}
-
-/// What everyone who encrypts inputs or evaluates needs: no secret can be computed from it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PublishedKeys {
-    pub(super) public: SeededPublicKey,
-    pub(super) evaluation: SeededEvaluationKeys,
 }
 
 /// An input, encrypted with the public key.
@@ -74,11 +86,6 @@ pub struct ProtectedResult {
 impl Wire for ProtectedNetwork {
     const KIND: u16 = 43;
     const NAME: &'static str = "network protected in slots";
-}
-
-impl Wire for PublishedKeys {
-    const KIND: u16 = 44;
-    const NAME: &'static str = "public keys of a network protected in slots";
 }
 
 impl Wire for ProtectedInput {
@@ -133,6 +140,13 @@ impl Conformant<Parameters> for ProtectedNetwork {
     }
 }
 
+/// Checked against its own parameters, which must reach this level.
+impl Conformant<SecurityLevel> for ProtectedNetwork {
+    fn conforms(&self, level: &SecurityLevel) -> Result<(), String> {
+        self.conforms(&self.architecture.reaching(*level)?)
+    }
+}
+
 type Header<'a> = (usize, &'a Scale, KeyId);
 
 fn check_header(found: Header<'_>, expected: Header<'_>) -> Result<(), String> {
@@ -143,15 +157,6 @@ fn check_header(found: Header<'_>, expected: Header<'_>) -> Result<(), String> {
         return Err("a ciphertext at another scale".to_owned());
     }
     found.2.check(expected.2).map_err(|error| error.to_string())
-}
-
-impl Conformant<Context<'_>> for PublishedKeys {
-    fn conforms(&self, context: &Context<'_>) -> Result<(), String> {
-        self.public.conforms(context.parameters)?;
-        self.evaluation.conforms(context.parameters)?;
-        context.key.check(self.public.key()).map_err(|error| error.to_string())?;
-        self.evaluation.check_key(context.key).map_err(|error| error.to_string())
-    }
 }
 
 fn check_ciphertexts(

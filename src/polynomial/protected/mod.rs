@@ -8,6 +8,7 @@
 //! | `calibrated` | the network in the clear: polynomials in the place of activations, on calibrated ranges |
 //! | `tiling`, `lower` | layers as products of rotated ciphertexts with encrypted diagonals |
 //! | [`plan`] | architecture, parameters and predicted costs, before anything is encrypted |
+//! | `plain` | the planned network, as its owner keeps it |
 //! | [`architecture`] | what everyone may see |
 //! | [`owner`] | holds the secret: encrypts weights, publishes keys, opens results |
 //! | [`edge`] | holds public keys alone: encrypts inputs, evaluates |
@@ -42,14 +43,16 @@ mod execute;
 mod lower;
 pub mod message;
 pub mod owner;
+mod plain;
 pub mod plan;
 pub mod slots;
 mod tiling;
 
 pub use architecture::Architecture;
 pub use edge::{Edge, EdgeError, Evaluation, InputEncryptor};
-pub use message::{ProtectedInput, ProtectedNetwork, ProtectedResult, PublishedKeys};
-pub use owner::{Owner, OwnerError};
+pub use message::{ProtectedInput, ProtectedNetwork, ProtectedResult};
+pub use owner::{Owner, OwnerError, PublishedKeys};
+pub use plain::{PLAIN_LIMIT, PlainNetwork};
 pub use plan::{Costs, Plan, PlanError, Settings};
 pub use slots::{NoiseModel, Start};
 pub use tiling::Tiling;

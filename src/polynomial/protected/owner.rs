@@ -2,10 +2,8 @@
 
 use super::architecture::{Architecture, Linear, Step};
 use super::encrypted::scales;
-use super::message::{
-    Context, MESSAGE_LIMIT, ProtectedLayer, ProtectedNetwork, ProtectedResult, PublishedKeys,
-};
-use super::plan::{Plan, Weights};
+use super::message::{Context, MESSAGE_LIMIT, ProtectedLayer, ProtectedNetwork, ProtectedResult};
+use super::plain::{PlainNetwork, Weights};
 use bellerophon_schemes::ckks::{
     CkksError, Decryptor, Encoder, Encryptor, KeyGenerator, Parameters, Scale, SecretKey,
     SeededCiphertext, Slots, c64,
@@ -36,6 +34,15 @@ pub enum OwnerError {
         /// What does not fit.
         reason: String,
     },
+}
+
+/// What everyone who encrypts inputs or evaluates needs: no secret can be computed from it.
+#[derive(Clone, Debug)]
+pub struct PublishedKeys {
+    /// For inputs.
+    pub public: Vec<u8>,
+    /// For evaluation.
+    pub evaluation: Vec<u8>,
 }
 
 /// Bytes of an exported secret.
@@ -101,24 +108,24 @@ impl Owner {
         architecture.check().map_err(|reason| OwnerError::Architecture { reason })
     }
 
-    /// Encrypts all weights and biases of a plan under the secret key, and `done` is told how many
+    /// Encrypts all weights and biases of a network under the secret key, and `done` is told how many
     /// ciphertexts there are, after each. Generators for the ciphertexts are seeded from `rng`.
     ///
     /// # Errors
-    /// [`OwnerError::Architecture`] for a plan of other parameters, [`OwnerError::Ckks`] for weights
+    /// [`OwnerError::Architecture`] for a network of other parameters, [`OwnerError::Ckks`] for weights
     /// that no ciphertext holds.
     pub fn protect(
         &self,
-        plan: &Plan,
+        network: &PlainNetwork,
         rng: &mut impl CryptoRng,
         done: &(dyn Fn() + Sync),
     ) -> Result<ProtectedNetwork, OwnerError> {
-        let architecture = plan.architecture.clone();
+        let architecture = network.architecture.clone();
         self.check(&architecture)?;
         let scales = scales(&architecture, &self.parameters)?.weights;
         let mut layers = Vec::new();
         for (((step, linear), scale), weights) in
-            architecture.linear().zip(&scales).zip(&plan.weights)
+            architecture.linear().zip(&scales).zip(&network.weights)
         {
             let output = architecture.scale();
             layers.push(self.layer((step, linear), weights, [scale, &output], rng, done)?);
@@ -173,7 +180,7 @@ impl Owner {
         Encryptor::new(&self.parameters).encrypt(&plaintext, &self.secret, rng)
     }
 
-    /// The public key, for inputs, and all keys that evaluation needs.
+    /// The public key, for inputs, and all keys that evaluation needs, each in its wire form.
     ///
     /// # Errors
     /// [`OwnerError::Architecture`] for a network of other parameters.
@@ -185,9 +192,9 @@ impl Owner {
         self.check(architecture)?;
         let requirements = architecture.requirements(&self.parameters)?;
         let generator = KeyGenerator::new(&self.parameters);
-        let public = generator.public_key(&self.secret, rng)?;
+        let public = wire::to_bytes(&generator.public_key(&self.secret, rng)?)?;
         let evaluation = generator.evaluation_keys(&self.secret, &requirements, rng)?;
-        Ok(PublishedKeys { public, evaluation })
+        Ok(PublishedKeys { public, evaluation: wire::to_bytes(&evaluation)? })
     }
 
     /// Opens a result, in the network's units. It carries noise that depends on the secret: who passes

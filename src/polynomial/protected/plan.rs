@@ -4,18 +4,18 @@
 use super::architecture::{Architecture, Step};
 use super::calibrated::Calibrated;
 use super::lower::{Lowered, lower};
-use super::slots::{NoiseModel, Start, run};
+use super::plain::PlainNetwork;
+use super::slots::{NoiseModel, Start};
 use crate::compile::fold::fold_batch_normalization;
 use crate::model::{Graph, Shape};
 use crate::polynomial::cost::Sizes;
 use crate::polynomial::parameters::{Choice, is_secure, shape};
 use crate::polynomial::{PolynomialError, Replacement};
-use bellerophon_schemes::ckks::{CkksError, KeyRequirements, Parameters, c64};
+use bellerophon_schemes::ckks::{CkksError, KeyRequirements, Parameters};
 use bellerophon_schemes::security::SecurityLevel;
 use ndarray::ArrayD;
-use std::fmt;
+use serde::Serialize;
 use thiserror::Error;
-use zeroize::Zeroize;
 
 /// `log2` of the ring dimensions and of the scales that are tried.
 const LOG_DIMENSIONS: std::ops::RangeInclusive<u32> = 12..=16;
@@ -25,7 +25,7 @@ const FIRST_LOG_SCALE: u32 = 34;
 /// Limbs of one digit of a key switch, at most.
 const WIDEST_DIGIT: usize = 8;
 /// Samples on which slots and noise are measured.
-const MEASURED: usize = 8;
+pub(crate) const MEASURED: usize = 8;
 
 /// How a network is protected.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,43 +97,16 @@ pub enum PlanError {
     },
 }
 
-/// The numbers of one layer that are encrypted: each diagonal and bias, slot by slot. They are wiped
-/// from memory when dropped, and not printed.
-#[derive(Clone)]
-pub struct Weights {
-    /// One for each of the layer's terms, in their order, not rotated.
-    pub(super) diagonals: Vec<Vec<c64>>,
-    /// One for each ciphertext of the result, added last.
-    pub(super) biases: Vec<Vec<f64>>,
-}
-
-impl fmt::Debug for Weights {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Weights").field("diagonals", &self.diagonals.len()).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Weights {
-    fn drop(&mut self) {
-        for value in self.diagonals.iter_mut().flatten() {
-            value.re.zeroize();
-            value.im.zeroize();
-        }
-        self.biases.iter_mut().flatten().for_each(Zeroize::zeroize);
-    }
-}
-
 /// A network ready to be encrypted.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub(super) architecture: Architecture,
-    pub(super) weights: Vec<Weights>,
-    network: Calibrated,
+    pub(super) plain: PlainNetwork,
+    calibrated: Calibrated,
     precision: f64,
 }
 
 /// What a protected network will cost, before anything is made.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Costs {
     /// Encrypted diagonals and biases.
     pub ciphertexts: usize,
@@ -204,7 +177,13 @@ impl Plan {
     /// What everyone may see.
     #[must_use]
     pub fn architecture(&self) -> &Architecture {
-        &self.architecture
+        &self.plain.architecture
+    }
+
+    /// What the owner encrypts.
+    #[must_use]
+    pub fn plain(&self) -> &PlainNetwork {
+        &self.plain
     }
 
     /// The predicted bits of precision of the results, as in [`Settings::precision`].
@@ -216,7 +195,7 @@ impl Plan {
     /// The shape of the input.
     #[must_use]
     pub fn input_shape(&self) -> Shape {
-        self.network.input_shape()
+        self.calibrated.input_shape()
     }
 
     /// The network's results, its activations and poolings replaced, in the clear.
@@ -224,7 +203,7 @@ impl Plan {
     /// # Errors
     /// [`PolynomialError::Graph`] for an input of another shape.
     pub fn evaluate(&self, input: &ArrayD<f64>) -> Result<Vec<f64>, PolynomialError> {
-        Ok(self.network.evaluate(input)?.into_iter().collect())
+        Ok(self.calibrated.evaluate(input)?.into_iter().collect())
     }
 
     /// The results with the noise of an encrypted run, drawn from this seed; of an input that is
@@ -239,8 +218,8 @@ impl Plan {
         start: Start,
         seed: u64,
     ) -> Result<Vec<f64>, CkksError> {
-        let slots = run(&self.architecture, &self.weights, values, Some((model, start, seed)))?;
-        Ok(self.architecture.results(&slots))
+        let slots = self.plain.run(values, Some((model, start, seed)))?;
+        Ok(self.plain.architecture.results(&slots))
     }
 
     /// What it will cost.
@@ -248,8 +227,8 @@ impl Plan {
     /// # Errors
     /// As [`Architecture::requirements`].
     pub fn costs(&self, parameters: &Parameters) -> Result<Costs, CkksError> {
-        let keys = self.architecture.requirements(parameters)?;
-        Ok(costs(&self.architecture, parameters, &keys))
+        let keys = self.plain.architecture.requirements(parameters)?;
+        Ok(costs(&self.plain.architecture, parameters, &keys))
     }
 }
 
@@ -316,8 +295,8 @@ impl Candidate {
             factor: *factor,
             offset: *offset,
         };
-        let (weights, network) = (weights.clone(), network.clone());
-        Plan { architecture, weights, network, precision: 0.0 }
+        let plain = PlainNetwork { architecture, weights: weights.clone() };
+        Plan { plain, calibrated: network.clone(), precision: 0.0 }
     }
 
     /// With the smallest scale that is precise enough, if that is secure in this ring.
@@ -358,7 +337,7 @@ impl Plan {
     fn largest_slot(&self, inputs: &[Vec<f64>]) -> Result<f64, CkksError> {
         let mut largest = 1.0_f64;
         for values in inputs {
-            let slots = run(&self.architecture, &self.weights, values, None)?;
+            let slots = self.plain.run(values, None)?;
             largest = slots.iter().flatten().fold(largest, |most, slot| most.max(slot.norm()));
         }
         Ok(largest)
@@ -367,12 +346,13 @@ impl Plan {
     /// Of encrypted inputs, over a few simulated runs.
     fn predicted_precision(&self, inputs: &[Vec<f64>]) -> Result<f64, CkksError> {
         // security is checked where the choice is made
-        let parameters = Parameters::insecure_unchecked(self.architecture.parameters.clone())?;
-        let model = NoiseModel::new(&self.architecture, &parameters)?;
+        let parameters =
+            Parameters::insecure_unchecked(self.plain.architecture.parameters.clone())?;
+        let model = NoiseModel::new(&self.plain.architecture, &parameters)?;
         let (mut squares, mut count, mut largest) = (0.0, 0, f64::MIN_POSITIVE);
         for (seed, values) in inputs.iter().enumerate() {
-            let exact = run(&self.architecture, &self.weights, values, None)?;
-            let exact = self.architecture.results(&exact);
+            let exact = self.plain.run(values, None)?;
+            let exact = self.plain.architecture.results(&exact);
             let noisy = self.simulate(&model, values, Start::Encrypted, seed as u64)?;
             for (noisy, exact) in noisy.iter().zip(&exact) {
                 squares += (noisy - exact).powi(2);

@@ -9,7 +9,7 @@
 
 use super::architecture::{Architecture, Linear, Operation, Step, Term};
 use super::execute::{Backend, execute};
-use super::plan::Weights;
+use super::plain::{PlainNetwork, Weights};
 use crate::polynomial::backend::Backend as _;
 use crate::polynomial::clear::{Clear, ClearError};
 use crate::polynomial::program;
@@ -126,39 +126,41 @@ struct Slots<'a> {
     noise: Option<Noise<'a>>,
 }
 
-/// The slots of the result for one input, exact or with the noise of an encrypted run.
-///
-/// # Errors
-/// [`CkksError`] for weights that are not the architecture's.
-pub(super) fn run(
-    architecture: &Architecture,
-    weights: &[Weights],
-    values: &[f64],
-    noise: Option<(&NoiseModel, Start, u64)>,
-) -> Result<Vec<Vec<c64>>, CkksError> {
-    let mut weights = weights.iter();
-    let of_step = |step: &Step| match step.operation {
-        Operation::Linear(_) => weights.next(),
-        _ => None,
-    };
-    let weights = architecture.steps.iter().map(of_step).collect();
-    let noise = noise.map(|(model, start, seed)| Noise {
-        model,
-        others: Simulated::new(&model.others, seed),
-        start,
-        rng: RefCell::new(ChaCha20Rng::seed_from_u64(seed)),
-    });
-    let slots = Slots { weights, noise };
-    let mut input = architecture.input_slots(values);
-    if let Some(noise) = &slots.noise {
-        let encryption = match noise.start {
-            Start::Encrypted => noise::fresh_public(&noise.model.parameters),
-            Start::Clear => 0.0,
+impl PlainNetwork {
+    /// The slots of the result for one input, exact or with the noise of an encrypted run.
+    ///
+    /// # Errors
+    /// [`CkksError`] for weights that are not the architecture's.
+    pub(super) fn run(
+        &self,
+        values: &[f64],
+        noise: Option<(&NoiseModel, Start, u64)>,
+    ) -> Result<Vec<Vec<c64>>, CkksError> {
+        let Self { architecture, weights } = self;
+        let mut weights = weights.iter();
+        let of_step = |step: &Step| match step.operation {
+            Operation::Linear(_) => weights.next(),
+            _ => None,
         };
-        let fresh = noise.model.slot(encryption + noise::encoding());
-        input.iter_mut().for_each(|slots| noise.blur(slots, |_| fresh));
+        let weights = architecture.steps.iter().map(of_step).collect();
+        let noise = noise.map(|(model, start, seed)| Noise {
+            model,
+            others: Simulated::new(&model.others, seed),
+            start,
+            rng: RefCell::new(ChaCha20Rng::seed_from_u64(seed)),
+        });
+        let slots = Slots { weights, noise };
+        let mut input = architecture.input_slots(values);
+        if let Some(noise) = &slots.noise {
+            let encryption = match noise.start {
+                Start::Encrypted => noise::fresh_public(&noise.model.parameters),
+                Start::Clear => 0.0,
+            };
+            let fresh = noise.model.slot(encryption + noise::encoding());
+            input.iter_mut().for_each(|slots| noise.blur(slots, |_| fresh));
+        }
+        execute(&slots, architecture, input, &mut |_| ())
     }
-    execute(&slots, architecture, input, &mut |_| ())
 }
 
 fn rotated(slots: &[c64], by: usize) -> Vec<c64> {

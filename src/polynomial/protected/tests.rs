@@ -60,9 +60,13 @@ struct World {
     owner: Owner,
     network: ProtectedNetwork,
     bytes: Vec<u8>,
-    keys: Vec<u8>,
+    keys: PublishedKeys,
     edge: Edge,
     encryptor: InputEncryptor,
+}
+
+fn edge(parameters: &Parameters, network: &[u8], keys: &[u8]) -> Result<Edge, EdgeError> {
+    Edge::new(parameters, ProtectedNetwork::from_bytes(network, parameters)?, keys)
 }
 
 fn plan(graph: &Graph, replacement: &Replacement) -> Plan {
@@ -80,12 +84,12 @@ impl World {
         let literal = plan.architecture().parameters.clone();
         let parameters = Parameters::insecure_unchecked(literal).unwrap();
         let owner = Owner::new(&parameters, rng).unwrap();
-        let network = owner.protect(&plan, rng, &|| ()).unwrap();
-        let keys = to_bytes(&owner.publish_keys(plan.architecture(), rng).unwrap()).unwrap();
+        let network = owner.protect(plan.plain(), rng, &|| ()).unwrap();
+        let keys = owner.publish_keys(plan.architecture(), rng).unwrap();
         let bytes = to_bytes(&network).unwrap();
-        let edge = Edge::new(&parameters, &bytes, &keys).unwrap();
+        let edge = edge(&parameters, &bytes, &keys.evaluation).unwrap();
         let encryptor =
-            InputEncryptor::new(&parameters, plan.architecture(), network.key(), &keys).unwrap();
+            InputEncryptor::new(&parameters, plan.architecture(), &keys.public).unwrap();
         Self { plan, parameters, owner, network, bytes, keys, edge, encryptor }
     }
 

@@ -2,13 +2,13 @@
 //! classifier, in the clear, simulated with the noise of encryption, and encrypted.
 
 use super::classifier::{behind, classified, up_to};
+use super::exact::Exact;
 use super::{Classifier, Dataset, EvaluationError, Part};
 use crate::data::{Samples, Split};
 use crate::model::{Graph, Shape, onnx};
 use crate::polynomial::protected::{
     Edge, InputEncryptor, NoiseModel, Owner, Plan, Settings, Start,
 };
-use bellerophon_schemes::wire;
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// Images from which ranges are taken: the first of the training images, where there are any.
 const SAMPLES: usize = 64;
+/// As many for tables, whose parameters follow from how often predictions agree.
+const EXACT_SAMPLES: usize = 1000;
 
 /// How many of how many images were read as something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -85,16 +87,20 @@ pub fn read_images(
         encrypted: None,
         predicted_precision: None,
     };
+    let first = &inputs[..count.encrypted.min(inputs.len())];
     if part.is_exact() {
-        return Ok(accuracy); // `bellerophon simulate` and `run` read images on that path
+        let (samples, _) = features(Split::Train, EXACT_SAMPLES)?;
+        let exact = Exact::new(classifier, &samples, settings.security)?;
+        accuracy.simulated = Some(reading(&largest_each(exact.simulated(&inputs, done)?)));
+        accuracy.encrypted = Some(reading(&largest_each(exact.encrypted(first, done)?)));
+        return Ok(accuracy);
     }
     let (samples, _) = features(Split::Train, SAMPLES)?;
     let replacement = Classifier::replacement(&classifier);
     let plan = Plan::new(&classifier, &replacement, settings, &samples)?;
     accuracy.predicted_precision = Some(plan.precision());
-    accuracy.simulated = Some(reading(&simulated(&plan, &inputs, done)?));
-    let first = &inputs[..count.encrypted.min(inputs.len())];
-    accuracy.encrypted = Some(reading(&encrypted(&plan, first, done)?));
+    accuracy.simulated = Some(reading(&largest_each(simulated(&plan, &inputs, done)?)));
+    accuracy.encrypted = Some(reading(&largest_each(encrypted(&plan, first, done)?)));
     Ok(accuracy)
 }
 
@@ -123,6 +129,10 @@ fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> usize {
     values.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(index, _)| index)
 }
 
+fn largest_each(results: Vec<Vec<f64>>) -> Vec<usize> {
+    results.iter().map(|values| largest(values.iter())).collect()
+}
+
 fn reading(found: &[usize], plain: &[usize], labels: &[usize]) -> Reading {
     let same = |other: &[usize]| found.iter().zip(other).filter(|(a, b)| a == b).count();
     Reading { images: found.len(), correct: same(labels), agreeing: same(plain) }
@@ -132,14 +142,14 @@ fn simulated(
     plan: &Plan,
     inputs: &[ArrayD<f64>],
     done: &(dyn Fn(usize) + Sync),
-) -> Result<Vec<usize>, EvaluationError> {
+) -> Result<Vec<Vec<f64>>, EvaluationError> {
     let parameters = plan.architecture().secure_parameters()?;
     let model = NoiseModel::new(plan.architecture(), &parameters)?;
     let read = |(seed, input): (usize, &ArrayD<f64>)| {
         let values: Vec<f64> = input.iter().copied().collect();
         let found = plan.simulate(&model, &values, Start::Encrypted, seed as u64)?;
         done(1);
-        Ok(largest(found.iter()))
+        Ok(found)
     };
     inputs.par_iter().enumerate().map(read).collect()
 }
@@ -148,21 +158,21 @@ fn encrypted(
     plan: &Plan,
     inputs: &[ArrayD<f64>],
     done: &(dyn Fn(usize) + Sync),
-) -> Result<Vec<usize>, EvaluationError> {
+) -> Result<Vec<Vec<f64>>, EvaluationError> {
     let architecture = plan.architecture();
     let parameters = architecture.secure_parameters()?;
     let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
     let owner = Owner::new(&parameters, &mut rng)?;
-    let network = wire::to_bytes(&owner.protect(plan, &mut rng, &|| ())?)?;
-    let keys = wire::to_bytes(&owner.publish_keys(architecture, &mut rng)?)?;
-    let edge = Edge::new(&parameters, &network, &keys)?;
-    let encryptor = InputEncryptor::new(&parameters, architecture, owner.key(), &keys)?;
+    let network = owner.protect(plan.plain(), &mut rng, &|| ())?;
+    let keys = owner.publish_keys(architecture, &mut rng)?;
+    let edge = Edge::new(&parameters, network, &keys.evaluation)?;
+    let encryptor = InputEncryptor::new(&parameters, architecture, &keys.public)?;
     let mut read = |input: &ArrayD<f64>| {
         let values: Vec<f64> = input.iter().copied().collect();
         let input = encryptor.encrypt(&values, &mut rng)?;
         let result = edge.evaluate(&input, &|_| ())?.result;
         done(1);
-        Ok(largest(owner.decrypt(architecture, &result)?.iter()))
+        Ok(owner.decrypt(architecture, &result)?)
     };
     inputs.iter().map(&mut read).collect()
 }

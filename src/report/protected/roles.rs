@@ -1,11 +1,14 @@
 //! One role of one row, in a process of its own.
 
 use super::{Classifier, Dataset, EvaluationError, Part, Source, exact};
-use crate::polynomial::protected::{Architecture, Edge, InputEncryptor, Owner, Plan, Settings};
+use crate::polynomial::protected::plan::MEASURED;
+use crate::polynomial::protected::{
+    Architecture, Edge, InputEncryptor, Owner, Plan, ProtectedNetwork, Settings,
+};
 use bellerophon_schemes::ckks::Parameters;
-use bellerophon_schemes::key_id::KeyId;
 use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::wire;
+use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use serde::de::DeserializeOwned;
@@ -17,6 +20,11 @@ use zeroize::Zeroizing;
 
 /// Inputs from which ranges are taken.
 const SAMPLES: usize = 32;
+/// What a role makes of an input.
+pub(super) type Made<T> = Result<Vec<T>, EvaluationError>;
+
+/// Where inputs are left for the other roles.
+const EXAMPLES: &str = "examples.json";
 /// Linux counts processor time in hundredths of a second.
 const TICKS: f64 = 100.0;
 
@@ -69,6 +77,8 @@ pub struct Job {
     pub source: Source,
     /// Bits of precision asked for.
     pub precision: f64,
+    /// The agreement that exact activations are selected for, as in [`super::Method`].
+    pub agreement: Option<f64>,
     /// How often it is done; times are means.
     pub repeats: u32,
     /// Where the roles leave files for each other.
@@ -103,7 +113,8 @@ pub struct Figures {
     pub remaining_bits: f64,
     /// Predicted bits of precision of the results, on the path of slots.
     pub predicted_precision: Option<f64>,
-    /// Measured bits of precision, of the result for the first input.
+    /// Measured bits of precision, over the inputs of the prediction; with exact activations, of the
+    /// first.
     pub precision: f64,
 }
 
@@ -180,21 +191,14 @@ pub(super) fn read(job: &Job, name: &str) -> Result<Vec<u8>, EvaluationError> {
     file(&path, fs::read(&path))
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(job: &Job, name: &str) -> Result<T, EvaluationError> {
+fn read_json<T: DeserializeOwned>(job: &Job, name: &str) -> Result<T, EvaluationError> {
     Ok(serde_json::from_slice(&read(job, name)?)?)
 }
 
-/// What goes with a deployed model, beside its weights and keys.
-#[derive(Serialize, Deserialize)]
-struct Deployed {
-    architecture: Architecture,
-    key: KeyId,
-}
-
-fn deployed(job: &Job) -> Result<(Deployed, Parameters), EvaluationError> {
-    let deployed: Deployed = read_json(job, "architecture.json")?;
-    let parameters = deployed.architecture.secure_parameters()?;
-    Ok((deployed, parameters))
+fn deployed(job: &Job) -> Result<(Architecture, Parameters), EvaluationError> {
+    let architecture: Architecture = read_json(job, "architecture.json")?;
+    let parameters = architecture.secure_parameters()?;
+    Ok((architecture, parameters))
 }
 
 /// One input, and what comes out for it in the clear.
@@ -217,24 +221,24 @@ fn protect(job: &Job) -> Result<Figures, EvaluationError> {
     let preparation_seconds = begun.elapsed().as_secs_f64();
     let mut rng = rng();
     let owner = Owner::new(&parameters, &mut rng)?;
-    let (network, timed) =
-        timed(job.repeats, || Ok(wire::to_bytes(&owner.protect(&plan, &mut rng, &|| ())?)?))?;
+    let (network, timed) = timed(job.repeats, || {
+        Ok(wire::to_bytes(&owner.protect(plan.plain(), &mut rng, &|| ())?)?)
+    })?;
     write(job, "network.bin", &network)?;
-    let keys = wire::to_bytes(&owner.publish_keys(plan.architecture(), &mut self::rng())?)?;
-    write(job, "keys.bin", &keys)?;
+    let keys = owner.publish_keys(plan.architecture(), &mut self::rng())?;
+    write(job, "public.bin", &keys.public)?;
+    write(job, "keys.bin", &keys.evaluation)?;
     write(job, "secret.bin", owner.secret().as_slice())?;
     let architecture = plan.architecture().clone();
-    let deployed = Deployed { architecture, key: owner.key() };
-    write(job, "architecture.json", &serde_json::to_vec(&deployed)?)?;
-    if let Some(input) = inputs.first() {
-        let (values, expected) = (input.iter().copied().collect(), plan.evaluate(input)?);
-        write(job, "example.json", &serde_json::to_vec(&Example { values, expected })?)?;
-    }
+    write(job, "architecture.json", &serde_json::to_vec(&architecture)?)?;
+    // those on which precision is predicted
+    let examples = &inputs[..inputs.len().min(MEASURED)];
+    write_examples(job, examples, &|input| Ok(plan.evaluate(input)?))?;
     let costs = plan.costs(&parameters)?;
     Ok(Figures {
         preparation_seconds,
         bytes: network.len() as u64,
-        key_bytes: keys.len() as u64,
+        key_bytes: (keys.public.len() + keys.evaluation.len()) as u64,
         ciphertexts: costs.ciphertexts,
         log_dimension: plan.architecture().parameters.log_dimension,
         log2_qp: parameters.log2_qp(),
@@ -246,47 +250,100 @@ fn protect(job: &Job) -> Result<Figures, EvaluationError> {
 }
 
 fn encrypt(job: &Job) -> Result<Figures, EvaluationError> {
-    let (Deployed { architecture, key }, parameters) = deployed(job)?;
-    let keys = read(job, "keys.bin")?;
-    let encryptor = InputEncryptor::new(&parameters, &architecture, key, &keys)?;
-    let Example { values, .. } = read_json(job, "example.json")?;
+    let (architecture, parameters) = deployed(job)?;
+    let encryptor = InputEncryptor::new(&parameters, &architecture, &read(job, "public.bin")?)?;
     let mut rng = rng();
-    let (input, figures) = timed(job.repeats, || Ok(encryptor.encrypt(&values, &mut rng)?))?;
-    write(job, "input.bin", &input)?;
-    Ok(Figures { bytes: input.len() as u64, ..figures })
+    each_example(job, job.repeats, "input", &mut |example, _| {
+        Ok(encryptor.encrypt(&example.values, &mut rng)?)
+    })
 }
 
 fn evaluate(job: &Job) -> Result<Figures, EvaluationError> {
     let begun = Instant::now();
     let (_, parameters) = deployed(job)?;
-    let edge = Edge::new(&parameters, &read(job, "network.bin")?, &read(job, "keys.bin")?)?;
+    let network = ProtectedNetwork::from_bytes(&read(job, "network.bin")?, &parameters)?;
+    let edge = Edge::new(&parameters, network, &read(job, "keys.bin")?)?;
     let preparation_seconds = begun.elapsed().as_secs_f64();
-    let (evaluation, figures) = if job.role == Role::Evaluate {
-        let input = read(job, "input.bin")?;
-        timed(job.repeats, || Ok(edge.evaluate(&input, &|_| ())?))?
-    } else {
-        let Example { values, .. } = read_json(job, "example.json")?;
-        timed(job.repeats, || Ok(edge.evaluate_clear(&values, &|_| ())?))?
-    };
-    write(job, "result.bin", &evaluation.result)?;
-    Ok(Figures { preparation_seconds, bytes: evaluation.result.len() as u64, ..figures })
+    let figures = each_example(job, job.repeats, "result", &mut |example, index| {
+        let evaluation = match job.role {
+            Role::Evaluate => edge.evaluate(&read(job, &numbered("input", index))?, &|_| ())?,
+            _ => edge.evaluate_clear(&example.values, &|_| ())?,
+        };
+        Ok(evaluation.result)
+    })?;
+    Ok(Figures { preparation_seconds, ..figures })
 }
 
 fn decrypt(job: &Job) -> Result<Figures, EvaluationError> {
-    let (Deployed { architecture, .. }, parameters) = deployed(job)?;
+    let (architecture, parameters) = deployed(job)?;
     let mut secret = Zeroizing::new([0; crate::polynomial::protected::owner::SECRET_BYTES]);
     let stored = Zeroizing::new(read(job, "secret.bin")?);
     secret.iter_mut().zip(stored.iter()).for_each(|(to, from)| *to = *from);
     let owner = Owner::from_secret(&parameters, secret)?;
-    let result = read(job, "result.bin")?;
-    let Example { expected, .. } = read_json(job, "example.json")?;
-    let (found, figures) = timed(job.repeats, || Ok(owner.decrypt(&architecture, &result)?))?;
-    Ok(Figures { precision: precision(&found, &expected), ..figures })
+    each_result(job, &|result| Ok(owner.decrypt(&architecture, result)?))
 }
 
 /// `-log2` of the root mean square error over the largest expected value.
-pub(super) fn precision(found: &[f64], expected: &[f64]) -> f64 {
+fn precision(found: &[f64], expected: &[f64]) -> f64 {
     let squares: f64 = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum();
     let largest = expected.iter().fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
     -((squares / expected.len().max(1) as f64).sqrt() / largest).log2()
+}
+
+/// The file of the example with this number.
+pub(super) fn numbered(name: &str, index: usize) -> String {
+    format!("{name}-{index}.bin")
+}
+
+/// Leaves inputs for the other roles, with what comes out for them in the clear.
+pub(super) fn write_examples(
+    job: &Job,
+    inputs: &[ArrayD<f64>],
+    evaluate: &dyn Fn(&ArrayD<f64>) -> Made<f64>,
+) -> Result<(), EvaluationError> {
+    let example = |input: &ArrayD<f64>| {
+        Ok(Example { values: input.iter().copied().collect(), expected: evaluate(input)? })
+    };
+    let examples = inputs.iter().map(example).collect::<Result<Vec<_>, EvaluationError>>()?;
+    write(job, EXAMPLES, &serde_json::to_vec(&examples)?)
+}
+
+/// Works on every example and leaves what was made; times are those of the first.
+pub(super) fn each_example(
+    job: &Job,
+    repeats: u32,
+    name: &str,
+    work: &mut dyn FnMut(&Example, usize) -> Made<u8>,
+) -> Result<Figures, EvaluationError> {
+    let examples: Vec<Example> = read_json(job, EXAMPLES)?;
+    let mut figures = Figures::default();
+    for (index, example) in examples.iter().enumerate() {
+        let repeats = if index == 0 { repeats } else { 1 };
+        let (made, timed) = timed(repeats, || work(example, index))?;
+        write(job, &numbered(name, index), &made)?;
+        if index == 0 {
+            figures = Figures { bytes: made.len() as u64, ..timed };
+        }
+    }
+    Ok(figures)
+}
+
+/// Opens every result: times of the first, precision of all.
+pub(super) fn each_result(
+    job: &Job,
+    open: &dyn Fn(&[u8]) -> Made<f64>,
+) -> Result<Figures, EvaluationError> {
+    let examples: Vec<Example> = read_json(job, EXAMPLES)?;
+    let (mut found, mut figures) = (Vec::new(), Figures::default());
+    for index in 0..examples.len() {
+        let result = read(job, &numbered("result", index))?;
+        let repeats = if index == 0 { job.repeats } else { 1 };
+        let (values, timed) = timed(repeats, || open(&result))?;
+        if index == 0 {
+            figures = timed;
+        }
+        found.extend(values);
+    }
+    let expected: Vec<f64> = examples.into_iter().flat_map(|example| example.expected).collect();
+    Ok(Figures { precision: precision(&found, &expected), ..figures })
 }

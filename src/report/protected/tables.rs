@@ -23,6 +23,9 @@ pub struct Method {
     pub parts: Vec<Part>,
     /// Bits of precision asked for.
     pub precision: f64,
+    /// Of rows with exact activations: the share of images with the plain model's prediction that
+    /// parameters are selected for; the balanced preset's where none is given.
+    pub agreement: Option<f64>,
     /// How often each step is done.
     pub repeats: u32,
 }
@@ -96,10 +99,11 @@ pub fn evaluate(
         let model = kinds.iter().find(|(_, kind)| suits(kind)).map(|(path, _)| path.clone());
         let data = model.as_ref().and(method.data[dataset as usize].clone());
         let source = Source { model, data };
-        let (precision, repeats) = (method.precision, method.repeats);
+        let Method { precision, agreement, repeats, .. } = method;
         let folder = folder.to_path_buf();
         let role = Role::Protect;
-        let job = Job { role, dataset, part, security, source, precision, repeats, folder };
+        let job =
+            Job { role, dataset, part, security, source, precision, agreement, repeats, folder };
         rows.push(row(&job, launch)?);
     }
     let threads = rayon::current_num_threads();

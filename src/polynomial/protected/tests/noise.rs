@@ -5,11 +5,11 @@ use crate::polynomial::Place;
 
 /// Squared errors of encrypted and of simulated results, in every slot.
 fn squared_errors(world: &World, start: Start, model: &NoiseModel) -> [Vec<f64>; 2] {
-    let (architecture, weights) = (world.plan.architecture(), &world.plan.weights);
+    let architecture = world.plan.architecture();
     let (mut encrypted, mut simulated) = (Vec::new(), Vec::new());
     for seed in 0..2 {
         let values = values(world.plan.input_shape(), seed);
-        let exact = slots::run(architecture, weights, &values, None).unwrap();
+        let exact = world.plan.plain().run(&values, None).unwrap();
         let exact = architecture.results(&exact);
         let squares = |found: &[f64]| {
             found.iter().zip(&exact).map(|(a, b)| (a - b).powi(2)).collect::<Vec<f64>>()
@@ -34,7 +34,7 @@ fn noise_is_as_simulated() {
     const WORLDS: u64 = 60;
     let mut plan = plan(&classifier(), &replacement("square2x"));
     let place = |slot| Place { ciphertext: 0, slot };
-    plan.architecture.output = (0..plan.architecture.slots()).map(place).collect();
+    plan.plain.architecture.output = (0..plan.plain.architecture.slots()).map(place).collect();
     let literal = plan.architecture().parameters.clone();
     let parameters = Parameters::insecure_unchecked(literal).unwrap();
     let model = NoiseModel::new(plan.architecture(), &parameters).unwrap();

@@ -3,6 +3,8 @@
 use super::*;
 use crate::polynomial::PolynomialError;
 use crate::polynomial::protected::architecture::{InputLayout, Operation};
+use crate::report::protected::{Classifier, Dataset, Part, Source};
+use bellerophon_schemes::security::SecurityLevel;
 use bellerophon_schemes::wire::WireError;
 
 fn wire(error: &EdgeError) -> Option<&WireError> {
@@ -15,10 +17,14 @@ fn wire(error: &EdgeError) -> Option<&WireError> {
 #[test]
 fn damaged_messages_are_refused() {
     let world = &*WORLD;
-    let read = |network: &[u8]| Edge::new(&world.parameters, network, &world.keys).map(drop);
+    let evaluation = &world.keys.evaluation;
+    let read = |network: &[u8]| edge(&world.parameters, network, evaluation).map(drop);
     tiny::refuses_damage(&world.bytes, read, wire);
-    let read = |keys: &[u8]| Edge::new(&world.parameters, &world.bytes, keys).map(drop);
-    tiny::refuses_damage(&world.keys, read, wire);
+    let read = |keys: &[u8]| edge(&world.parameters, &world.bytes, keys).map(drop);
+    tiny::refuses_damage(evaluation, read, wire);
+    let architecture = world.plan.architecture();
+    let read = |key: &[u8]| InputEncryptor::new(&world.parameters, architecture, key).map(drop);
+    tiny::refuses_damage(&world.keys.public, read, wire);
     let evaluate = |input: &[u8]| world.edge.evaluate(input, &|_| ()).map(drop);
     tiny::refuses_damage(&world.encrypted(1), evaluate, wire);
     let result = world.edge.evaluate(&world.encrypted(1), &|_| ()).unwrap().result;
@@ -36,14 +42,18 @@ fn what_is_under_another_key_is_refused() {
         |error: Option<&WireError>| matches!(error, Some(WireError::NotConformant { .. }));
     let error = world.edge.evaluate(&stranger.encrypted(1), &|_| ()).unwrap_err();
     assert!(refused(wire(&error)), "{error}");
-    let error = Edge::new(&world.parameters, &world.bytes, &stranger.keys).unwrap_err();
-    assert!(refused(wire(&error)), "{error}");
+    let keys = &stranger.keys.evaluation;
+    let error = edge(&world.parameters, &world.bytes, keys).unwrap_err();
+    assert!(matches!(error, EdgeError::Key(_)), "{error}");
+    assert_eq!(world.encryptor.key(), world.network.key());
+    assert_ne!(world.encryptor.key(), stranger.encryptor.key());
     let result = world.edge.evaluate(&world.encrypted(1), &|_| ()).unwrap().result;
     let error = stranger.owner.decrypt(world.plan.architecture(), &result).unwrap_err();
     assert!(matches!(&error, OwnerError::Wire(error) if refused(Some(error))), "{error}");
     let mut mixed = world.network.clone();
     mixed.layers[1] = stranger.network.layers[1].clone();
-    let error = Edge::new(&world.parameters, &to_bytes(&mixed).unwrap(), &world.keys).unwrap_err();
+    let keys = &world.keys.evaluation;
+    let error = edge(&world.parameters, &to_bytes(&mixed).unwrap(), keys).unwrap_err();
     assert!(refused(wire(&error)), "{error}");
 }
 
@@ -58,7 +68,7 @@ fn architectures_that_do_not_fit_are_refused() {
         assert!(architecture.check().is_err());
         let network = ProtectedNetwork { architecture, ..world.network.clone() };
         let bytes = to_bytes(&network).unwrap();
-        let error = Edge::new(&world.parameters, &bytes, &world.keys).unwrap_err();
+        let error = edge(&world.parameters, &bytes, &world.keys.evaluation).unwrap_err();
         assert!(matches!(wire(&error), Some(WireError::NotConformant { .. })), "{error}");
     };
     let linear = |architecture: &mut Architecture, change: &dyn Fn(&mut architecture::Linear)| {
@@ -94,7 +104,7 @@ fn networks_of_other_counts_or_parameters_are_refused() {
     let world = &*WORLD;
     let refused = |network: &ProtectedNetwork, parameters: &Parameters| {
         let bytes = to_bytes(network).unwrap();
-        let error = Edge::new(parameters, &bytes, &world.keys).unwrap_err();
+        let error = edge(parameters, &bytes, &world.keys.evaluation).unwrap_err();
         assert!(matches!(wire(&error), Some(WireError::NotConformant { .. })), "{error}");
     };
     let mut fewer = world.network.clone();
@@ -114,10 +124,9 @@ fn networks_of_other_counts_or_parameters_are_refused() {
     let stranger = Owner::new(&other, &mut tiny::rng(4)).unwrap();
     let error = stranger.publish_keys(architecture, &mut tiny::rng(4)).unwrap_err();
     assert!(matches!(error, OwnerError::Architecture { .. }), "{error}");
-    let error = stranger.protect(&world.plan, &mut tiny::rng(4), &|| ()).unwrap_err();
+    let error = stranger.protect(world.plan.plain(), &mut tiny::rng(4), &|| ()).unwrap_err();
     assert!(matches!(error, OwnerError::Architecture { .. }), "{error}");
-    let key = world.network.key();
-    let error = InputEncryptor::new(&other, architecture, key, &world.keys).unwrap_err();
+    let error = InputEncryptor::new(&other, architecture, &world.keys.public).unwrap_err();
     assert!(matches!(error, EdgeError::Architecture { .. }), "{error}");
 }
 
@@ -137,4 +146,46 @@ fn inputs_and_networks_that_do_not_fit_are_refused() {
     let samples = [tiny::image(Shape::Vector(4), 1)];
     let none = Plan::insecure(&nothing, &replacement("square"), &samples, |l| choice(l.max(1), 36));
     assert!(matches!(none, Err(PlanError::Network(PolynomialError::Unsupported { .. }))));
+}
+
+/// Keys of a network that rotates less.
+#[test]
+fn missing_keys_are_found_before_anything_runs() {
+    let world = &*WORLD;
+    let graph = tiny::chain(Shape::Vector(70), vec![Operator::Dense(tiny::dense(5, 70, 2))]);
+    let other = plan(&graph.unwrap(), &replacement("square2x"));
+    let mut architecture = other.architecture().clone();
+    architecture.parameters = world.plan.architecture().parameters.clone();
+    let keys = world.owner.publish_keys(&architecture, &mut tiny::rng(1)).unwrap();
+    let error = edge(&world.parameters, &world.bytes, &keys.evaluation).unwrap_err();
+    assert!(matches!(error, EdgeError::Ckks(_)), "{error}");
+}
+
+/// Plain networks whose numbers do not fit, or of less security than asked for.
+#[test]
+fn plain_networks_that_do_not_fit_are_refused() {
+    let classifier = Classifier::new(Dataset::Mnist, Part::LastLayer, &Source::default(), 2);
+    let Classifier { graph, inputs } = classifier.unwrap();
+    let settings = Settings::default();
+    let plan = Plan::new(&graph, &replacement("square2x"), &settings, &inputs).unwrap();
+    let open =
+        |network: &PlainNetwork, level| PlainNetwork::open(&to_bytes(network).unwrap(), level);
+    let read = |plain: &[u8]| PlainNetwork::open(plain, SecurityLevel::Bits128).map(drop);
+    tiny::refuses_damage(&to_bytes(plan.plain()).unwrap(), read, |error| Some(error));
+    let refused = |network: &PlainNetwork, level, words: &str| {
+        let error = open(network, level).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(plan.plain(), SecurityLevel::Bits192, "128 bits of security where 192");
+    let changed = |change: &dyn Fn(&mut PlainNetwork), words: &str| {
+        let mut network = plan.plain().clone();
+        change(&mut network);
+        refused(&network, SecurityLevel::Bits128, words);
+    };
+    changed(&|n| n.architecture.security = SecurityLevel::Bits256, "256");
+    changed(&|n| n.architecture.inputs += 1, "inputs");
+    changed(&|n| drop(n.weights.pop()), "weights of 0 layers");
+    changed(&|n| drop(n.weights[0].biases.pop()), "diagonals and biases");
+    changed(&|n| n.weights[0].diagonals[0].push(Default::default()), "slots");
+    changed(&|n| n.weights[0].diagonals[0][0].im = f64::NAN, "not finite");
 }
