@@ -151,7 +151,7 @@ impl Edge {
         keys.check_key(key)?;
         let keys = keys.expand(parameters)?;
         check_keys(&keys, &architecture.requirements(parameters)?)?;
-        let prepared = Prepared::new(&architecture, &layers, parameters)?;
+        let prepared = Prepared::new(&architecture, layers, parameters)?;
         Ok(Self {
             architecture,
             key,

@@ -34,21 +34,22 @@ enum PreparedStep {
 }
 
 impl Prepared {
-    /// Expands all layers, which have been checked against the architecture.
+    /// Expands all layers, which have been checked against the architecture; each ciphertext's packed
+    /// form goes as its expanded one comes.
     ///
     /// # Errors
     /// [`CkksError`] where they do not belong to it.
     pub fn new(
         architecture: &Architecture,
-        layers: &[ProtectedLayer],
+        layers: Vec<ProtectedLayer>,
         parameters: &Parameters,
     ) -> Result<Self, CkksError> {
-        let mut layers = layers.iter();
+        let mut layers = layers.into_iter();
         let prepare = |step: &Step| {
             Ok(match &step.operation {
                 Operation::Linear(_) => {
                     let ProtectedLayer { weights, biases } = layers.next().ok_or(OTHER_NETWORK)?;
-                    let weights = weights.par_iter();
+                    let weights = weights.into_par_iter();
                     let weights = weights.map(|w| Ok(w.expand(parameters)?.into()));
                     let biases = biases.iter().map(|bias| bias.expand(parameters));
                     PreparedStep::Linear {

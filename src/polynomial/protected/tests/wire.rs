@@ -26,15 +26,17 @@ fn formats_are_the_known_ones() {
     let world = World::new(&graph, &replacement("square"), 5);
     let input = world.encryptor.encrypt(&[0.0; 70], &mut tiny::rng(6)).unwrap();
     let PublishedKeys { public, evaluation } = &world.keys;
-    let found = [&world.bytes, public, evaluation, &input].map(|bytes| digest(bytes));
+    let plain = to_bytes(world.plan.plain()).unwrap();
+    let found = [&world.bytes, public, evaluation, &input, &plain].map(|bytes| digest(bytes));
     assert_eq!(found, KNOWN);
 }
 
-const KNOWN: [&str; 4] = [
+const KNOWN: [&str; 5] = [
     "556e24fdb7da9d5ad765b4664649aacd7fe11178ab70ec442cfa405e2ca55c5e",
     "5e325c09ba930f5cf436d36d050e58e01fa233c798e85581047cfa2aa929b5c1",
     "072104adfaea9cf58a08ab45b5ec563697fa27f1b4621c8e3d0bdc56e5ac702e",
     "32f12b13f1233a47a76fd11d20b246cd7ecf1bd64433505031d0b622576b2aea",
+    "1a4a3a54f3fc7f535a924b3b3b144f9b9cf497502c9bb8c59c50e980f35e7e64",
 ];
 
 #[test]
