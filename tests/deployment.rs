@@ -106,30 +106,29 @@ impl World {
         Connection::new(Endpoint { url, token, tls: None }).unwrap()
     }
 
-    /// Encrypts images for a model as the edge does; the connection leads nowhere.
-    fn acquisition(&self, model: &str, folder: &Path) -> AcquisitionAgent {
-        let endpoint = Endpoint { url: "http://127.0.0.1:9".to_owned(), token: None, tls: None };
-        let connection = Connection::new(endpoint).unwrap();
-        let bundle = &mut self.bundle(model);
-        AcquisitionAgent::new(bundle, LEVEL, connection, folder.to_owned()).unwrap()
-    }
-
     /// An encrypted image, as bytes that a client sends.
     fn encrypted(&self, model: &str, index: usize) -> Vec<u8> {
+        self.encrypted_for(&mut self.bundle(model), index)
+    }
+
+    /// An image encrypted for any bundle as the edge does, by a connection that leads nowhere.
+    fn encrypted_for(&self, bundle: &mut Bundle, index: usize) -> Vec<u8> {
+        let endpoint = Endpoint { url: "http://127.0.0.1:9".to_owned(), token: None, tls: None };
+        let connection = Connection::new(endpoint).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut agent = self.acquisition(model, folder.path());
+        let path = folder.path().to_owned();
+        let mut agent = AcquisitionAgent::new(bundle, LEVEL, connection, path).unwrap();
         let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
         let unsent = agent.submit("image", &self.images[index], &mut rng);
         assert!(unsent.is_err(), "the connection leads nowhere");
         fs::read(folder.path().join("image.input")).unwrap()
     }
 
-    /// What the network gives in the clear.
-    fn expected(&self, index: usize) -> Vec<f64> {
-        let input = ArrayD::from_shape_vec(IxDyn(&[SIZES[0]]), self.images[index].clone()).unwrap();
-        let shape = self.plain.graph().input_shape();
-        let input = input.into_shape_with_order(IxDyn(&shape.dimensions())).unwrap();
-        self.plain.graph().evaluate(&input).unwrap().into_iter().collect()
+    /// What a network gives in the clear for an image.
+    fn expected(&self, model: &Model, index: usize) -> Vec<f64> {
+        let shape = model.graph().input_shape().dimensions();
+        let input = ArrayD::from_shape_vec(IxDyn(&shape), self.images[index].clone()).unwrap();
+        model.graph().evaluate(&input).unwrap().into_iter().collect()
     }
 
     /// Opens a result with the owner's key and compares it with the plain network.
@@ -141,7 +140,7 @@ impl World {
     /// Compares decrypted values with those of the plain network.
     #[track_caller]
     fn assert_near(&self, found: &[f64], index: usize) {
-        let expected = self.expected(index);
+        let expected = self.expected(&self.plain, index);
         let range = expected.iter().fold(0.1, |most: f64, value| most.max(value.abs()));
         for (found, expected) in found.iter().zip(&expected) {
             let near = (found - expected).abs() < 0.25 * range;

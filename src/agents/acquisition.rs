@@ -2,6 +2,7 @@
 
 use super::AgentError;
 use super::deployed_model::DeployedModel;
+use super::error::check_key;
 use super::input_encryptor::InputEncryptor;
 use crate::bundle::{Bundle, Part};
 use crate::inference::{EncryptedInference, INFERENCE_LIMIT};
@@ -160,9 +161,7 @@ impl AcquisitionAgent {
     /// A result for another input, or under another key, is no result.
     fn check(&self, bytes: &[u8], input: &Path) -> Result<(), AgentError> {
         let inference: EncryptedInference = wire::from_bytes(bytes, INFERENCE_LIMIT, &())?;
-        let (what, model) = ("result", self.model.clone());
-        let wrong = |mismatch| AgentError::Key { what, model, mismatch };
-        self.encryptor.key().check(inference.key).map_err(wrong)?;
+        check_key("result", &self.model, self.encryptor.key(), inference.key)?;
         let sent = fs::read(input).map_err(at(input))?;
         let same = Sha256::digest(sent)[..] == inference.input && inference.model == self.model;
         match same {

@@ -1,6 +1,7 @@
 //! The decryption agent.
 
 use super::deployed_model::DeployedModel;
+use super::error::check_key;
 use super::{AgentError, secret};
 use crate::bundle::Part;
 use crate::client::Client;
@@ -95,9 +96,7 @@ impl<'a> DecryptionAgent<'a> {
 
     fn values(&self, inference: &EncryptedInference) -> Result<Vec<f64>, AgentError> {
         let EncryptedInference { model, key, output, .. } = inference;
-        let what = "result";
-        let wrong = |mismatch| AgentError::Key { what, model: model.clone(), mismatch };
-        self.store.key(model)?.check(*key).map_err(wrong)?;
+        check_key("result", model, self.store.key(model)?, *key)?;
         match &self.opened {
             Some((_, Opened::Program(client, architecture))) => {
                 Ok(client.decrypt(architecture, output)?)

@@ -8,7 +8,7 @@ use crate::protect::{EncryptorError, ProtectError};
 use crate::server::ServerError;
 use crate::service::connection::ConnectionError;
 use crate::store::StoreError;
-use bellerophon_schemes::key_id::KeyMismatch;
+use bellerophon_schemes::key_id::{KeyId, KeyMismatch};
 use bellerophon_schemes::wire::WireError;
 use thiserror::Error;
 
@@ -84,4 +84,15 @@ pub enum AgentError {
         /// What is wrong with it.
         source: std::io::Error,
     },
+}
+
+/// That something is under the secret of this model, whose id is `expected`.
+pub(super) fn check_key(
+    what: &'static str,
+    model: &ModelId,
+    expected: KeyId,
+    found: KeyId,
+) -> Result<(), AgentError> {
+    let wrong = |mismatch| AgentError::Key { what, model: model.clone(), mismatch };
+    expected.check(found).map_err(wrong)
 }

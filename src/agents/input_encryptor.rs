@@ -2,6 +2,7 @@
 
 use super::AgentError;
 use super::deployed_model::DeployedModel;
+use super::error::check_key;
 use crate::bundle::{Bundle, Part};
 use crate::polynomial::protected;
 use crate::protect::Encryptor;
@@ -31,9 +32,7 @@ impl InputEncryptor {
             }
         };
         let manifest = bundle.manifest();
-        let (what, model) = ("public key", manifest.model.clone());
-        let wrong = |mismatch| AgentError::Key { what, model, mismatch };
-        manifest.key.check(encryptor.key()).map_err(wrong)?;
+        check_key("public key", &manifest.model, manifest.key, encryptor.key())?;
         Ok(encryptor)
     }
 

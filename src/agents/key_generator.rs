@@ -1,7 +1,6 @@
 //! The key generator.
 
-use super::AgentError;
-use super::PlainModel;
+use super::{AgentError, PlainModel};
 use crate::client::Client;
 use crate::compile::Program;
 use crate::model_id::ModelId;

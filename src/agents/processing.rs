@@ -2,6 +2,7 @@
 
 use super::AgentError;
 use super::deployed_model::DeployedModel;
+use super::error::check_key;
 use super::input_encryptor::InputEncryptor;
 use crate::bundle::{Bundle, Part};
 use crate::polynomial::protected::{Edge, EdgeError};
@@ -40,9 +41,7 @@ impl ProcessingAgent {
         let model = DeployedModel::open(&bundle.read(Part::Model)?, level)?;
         let encryptor = InputEncryptor::new(bundle, &model)?;
         let manifest = bundle.manifest();
-        let what = "encrypted model";
-        let wrong = |mismatch| AgentError::Key { what, model: manifest.model.clone(), mismatch };
-        manifest.key.check(model.key()).map_err(wrong)?;
+        check_key("encrypted model", &manifest.model, manifest.key, model.key())?;
         // every input of this model is as long as one of zeros
         let zeros = vec![0.0; encryptor.elements()];
         let input = encryptor.encrypt(&zeros, &mut ChaCha20Rng::from_rng(&mut rand::rng()))?;

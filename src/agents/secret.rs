@@ -1,6 +1,7 @@
 //! The secret of one model of either kind, on its owner's machine.
 
 use super::AgentError;
+use super::error::check_key;
 use crate::client::Client;
 use crate::model_id::ModelId;
 use crate::polynomial::protected::Owner;
@@ -44,7 +45,5 @@ pub(super) fn owner(
 }
 
 fn check(store: &Store, model: &ModelId, found: KeyId) -> Result<(), AgentError> {
-    let what = "secret";
-    let wrong = |mismatch| AgentError::Key { what, model: model.clone(), mismatch };
-    store.key(model)?.check(found).map_err(wrong)
+    check_key("secret", model, store.key(model)?, found)
 }

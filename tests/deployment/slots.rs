@@ -26,13 +26,6 @@ fn owner(at: &Path) -> Model {
     Model::from_onnx(at.join("square.onnx")).unwrap()
 }
 
-/// What the network gives in the clear for an image.
-fn expected(model: &Model, index: usize) -> Vec<f64> {
-    let shape = model.graph().input_shape().dimensions();
-    let image = ArrayD::from_shape_vec(IxDyn(&shape), WORLD.images[index].clone()).unwrap();
-    model.graph().evaluate(&image).unwrap().into_iter().collect()
-}
-
 #[test]
 fn networks_in_slots_are_protected_served_and_opened() {
     let folder = tempfile::tempdir().unwrap();
@@ -59,7 +52,7 @@ fn networks_in_slots_are_protected_served_and_opened() {
         for index in 0..3 {
             let values = opened["results"][index]["values"].clone();
             let found: Vec<f64> = serde_json::from_value(values).unwrap();
-            let expected = expected(&model, index);
+            let expected = WORLD.expected(&model, index);
             let range = expected.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
             assert_eq!(found.len(), expected.len());
             // 14 bits of precision are planned
@@ -76,15 +69,8 @@ fn refuses_what_is_not_its_own(edge: &Edge, at: &Path) {
     let id = |bits: u32| ModelId::new(format!("square-{bits}"), 1).unwrap();
     let owner: OwnerKey = fs::read_to_string(at.join("owner.pub")).unwrap().parse().unwrap();
     let mut connection = WORLD.connection(edge, 0);
-    let inputs = tempfile::tempdir().unwrap();
-    let nowhere = Endpoint { url: "http://127.0.0.1:9".to_owned(), token: None, tls: None };
-    let nowhere = Connection::new(nowhere).unwrap();
     let bundle = &mut Bundle::open(&at.join("192.bundle"), &owner).unwrap();
-    let folder = inputs.path().to_owned();
-    let mut agent = AcquisitionAgent::new(bundle, LEVEL, nowhere, folder).unwrap();
-    let mut rng = ChaCha20Rng::from_rng(&mut rand::rng());
-    assert!(agent.submit("image", &WORLD.images[7], &mut rng).is_err());
-    let input = fs::read(inputs.path().join("image.input")).unwrap();
+    let input = WORLD.encrypted_for(bundle, 7);
     refusal(connection.submit(&id(256), &input), 422, "");
     refusal(connection.submit(&id(192), &input[..input.len() - 1]), 400, "truncated");
     let mut flipped = input.clone();

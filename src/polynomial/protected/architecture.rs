@@ -143,6 +143,14 @@ impl Architecture {
         }
     }
 
+    /// [`Architecture::check`], and that it is for these parameters.
+    pub(super) fn fits(&self, parameters: &Parameters) -> Result<(), String> {
+        match self.parameters == *parameters.literal() {
+            true => self.check(),
+            false => Err("it is for other parameters".to_owned()),
+        }
+    }
+
     /// Slots of a ciphertext.
     #[must_use]
     pub fn slots(&self) -> usize {

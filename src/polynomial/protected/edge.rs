@@ -66,11 +66,8 @@ impl InputEncryptor {
         architecture: &Architecture,
         key: &[u8],
     ) -> Result<Self, EdgeError> {
-        if architecture.parameters != *parameters.literal() {
-            let reason = "it is for other parameters".to_owned();
-            return Err(EdgeError::Architecture { reason });
-        }
-        architecture.check().map_err(|reason| EdgeError::Architecture { reason })?;
+        let fits = architecture.fits(parameters);
+        fits.map_err(|reason| EdgeError::Architecture { reason })?;
         let key: SeededPublicKey = wire::from_bytes(key, NETWORK_LIMIT, parameters)?;
         Ok(Self {
             architecture: architecture.clone(),

@@ -113,10 +113,7 @@ pub struct Context<'a> {
 impl Conformant<Parameters> for ProtectedNetwork {
     fn conforms(&self, parameters: &Parameters) -> Result<(), String> {
         let Self { architecture, key, layers } = self;
-        if architecture.parameters != *parameters.literal() {
-            return Err("it is for other parameters".to_owned());
-        }
-        architecture.check()?;
+        architecture.fits(parameters)?;
         let scales = scales(architecture, parameters).map_err(|error| error.to_string())?.weights;
         let expected = architecture.linear().count();
         if layers.len() != expected {

@@ -101,11 +101,8 @@ impl Owner {
     }
 
     fn check(&self, architecture: &Architecture) -> Result<(), OwnerError> {
-        if architecture.parameters != *self.parameters.literal() {
-            let reason = "it is for other parameters".to_owned();
-            return Err(OwnerError::Architecture { reason });
-        }
-        architecture.check().map_err(|reason| OwnerError::Architecture { reason })
+        let fits = architecture.fits(&self.parameters);
+        fits.map_err(|reason| OwnerError::Architecture { reason })
     }
 
     /// Encrypts all weights and biases of a network under the secret key, and `done` is told how many
