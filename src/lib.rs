@@ -14,6 +14,7 @@
 //! | [`protect`] | encrypted models: the server learns no weight and no bias either |
 //! | [`input`] | how inputs are laid out in ciphertexts |
 //! | [`message`] | what passes between the two |
+//! | [`opening`] | what a result must be, what of it is shown, and how often |
 //! | [`agents`] | owner and edge of a protected model, by role: [`store`], signed [`bundle`], HTTP [`service`] |
 //! | [`flat`] | programs cut down to the values that matter: simulation of many images |
 //! | [`study`] | polynomial against exact activations: every method on all images |
@@ -38,6 +39,7 @@ pub mod input;
 pub mod message;
 pub mod model;
 pub mod model_id;
+pub mod opening;
 pub mod polynomial;
 pub mod protect;
 pub mod report;
